@@ -8,6 +8,7 @@
 #   tests/x_fuzz.c   FRYS_FUZZ=ON: libFuzzer program NAME_x_fuzz; otherwise a program that replays
 #                    the corpus tests/corpus/x/ and is registered with ctest
 #   tests/x_bench.c  program NAME_x_bench, not registered
+#   tests/*_support.c  linked to all of them
 find_library(CUNIT_LIBRARY cunit REQUIRED)
 
 function(frys_module name)
@@ -26,14 +27,13 @@ function(frys_module name)
             get_filename_component(stem ${source} NAME_WE)
             set(program ${name}_${stem})
             add_executable(${program} ${source} ${support})
-            target_link_libraries(${program} PRIVATE ${name} ${M_PRIVATE})
+            target_link_libraries(${program} PRIVATE ${name} ${M_PRIVATE} ${CUNIT_LIBRARY})
             cmake_language(CALL frys_${kind}_program ${program} ${stem})
         endforeach()
     endforeach()
 endfunction()
 
 function(frys_test_program program stem)
-    target_link_libraries(${program} PRIVATE ${CUNIT_LIBRARY})
     add_test(NAME ${program} COMMAND ${program})
     set_tests_properties(${program} PROPERTIES TIMEOUT 300 LABELS unit)
 endfunction()

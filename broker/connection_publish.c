@@ -1,0 +1,344 @@
+/* connection_publish: PUBLISH from the client, and the acknowledgements of both directions.
+ *                                                                     [v5 3.3 - 3.7, 4.3] [v3 3.3
+ * - 3.7] */
+#include "base/assert.h"
+#include "base/mem.h"
+#include "broker/connection.h"
+#include "broker/connection_priv.h"
+#include "broker/purposes.h"
+#include "broker/retained.h"
+#include "broker/router.h"
+#include "broker/session.h"
+#include "broker/shard.h"
+#include "mqtt/encode.h"
+#include "mqtt/topic.h"
+#include "mqtt/utf8.h"
+
+#include <string.h>
+
+/* ---- answers in order ---- */
+
+static void completed(struct connection *c, bool completes)
+{
+    if (completes && c->open_in > 0)
+        c->open_in--;
+}
+
+static bool keep_answer(struct connection *c, const struct mqtt_packet *p, uint64_t ticket,
+                        bool completes)
+{
+    struct shard *sh = c->shard;
+    size_t len = mqtt_encode_size(p, c->version);
+    struct pending_answer a = {.ticket = ticket, .len = (uint32_t)len, .completes = completes};
+    struct pending_answer *slot;
+
+    if (len > ANSWER_INLINE) {
+        a.packet = mem_try_alloc(sh->mem, FOR_OUTPUT, len);
+        if (a.packet == NULL)
+            return false;
+    }
+    mqtt_encode(p, c->version, a.packet != NULL ? a.packet : a.bytes, len);
+    slot = fifo_push(&c->answers, sh->mem);
+    if (slot == NULL) {
+        mem_release(sh->mem, FOR_OUTPUT, a.packet);
+        return false;
+    }
+    *slot = a;
+    if (!list_linked(&c->link_answers))
+        list_push_back(&sh->answers_waiting, &c->link_answers);
+    return true;
+}
+
+void connection_answer(struct connection *c, const struct mqtt_packet *p, uint64_t ticket,
+                       bool completes)
+{
+    if (c->state == CONN_CLOSING)
+        return;
+    if (ticket <= c->shard->posts.done_turn && fifo_count(&c->answers) == 0) {
+        output_packet(c, p);
+        completed(c, completes);
+    } else if (!keep_answer(c, p, ticket, completes)) {
+        connection_close_later(c, CLOSE_NO_MEMORY);
+    }
+}
+
+static void release_answers(struct connection *c)
+{
+    struct shard *sh = c->shard;
+    struct pending_answer *a;
+
+    while ((a = fifo_front(&c->answers)) != NULL && a->ticket <= sh->posts.done_turn) {
+        output_bytes(c, a->packet != NULL ? a->packet : a->bytes, a->len);
+        completed(c, a->completes);
+        mem_release(sh->mem, FOR_OUTPUT, a->packet);
+        fifo_pop(&c->answers, sh->mem);
+    }
+    if (a == NULL)
+        list_remove(&c->link_answers);
+}
+
+void connections_release_answers(struct shard *sh)
+{
+    LIST_EACH_SAFE (l, &sh->answers_waiting)
+        release_answers(LIST_ITEM(l, struct connection, link_answers));
+}
+
+void connection_drop_answers(struct connection *c)
+{
+    struct pending_answer *a;
+
+    while ((a = fifo_front(&c->answers)) != NULL) {
+        mem_release(c->shard->mem, FOR_OUTPUT, a->packet);
+        fifo_pop(&c->answers, c->shard->mem);
+    }
+    list_remove(&c->link_answers);
+}
+
+/* PUBACK or PUBREC; the usual one goes the short way. */
+static void acknowledge(struct connection *c, const struct mqtt_publish *p, uint8_t reason,
+                        uint64_t ticket, const char *detail)
+{
+    enum mqtt_type type = p->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC;
+    bool completes = p->qos == 1 || reason >= 0x80;
+    struct mqtt_packet packet;
+
+    if (p->qos == 0 || c->state == CONN_CLOSING)
+        return;
+    if (ticket == 0 && fifo_count(&c->answers) == 0 && detail == NULL) {
+        output_ack(c, type, p->packet_id, reason);
+        completed(c, completes);
+        return;
+    }
+    memset(&packet, 0, sizeof packet);
+    packet.type = type;
+    packet.ack.packet_id = p->packet_id;
+    packet.ack.reason = c->version == MQTT_V5 ? reason : 0;
+    connection_explain(c, &packet.ack.props, detail);
+    connection_answer(c, &packet, ticket, completes);
+}
+
+/* ---- PUBLISH from the client ---- */
+
+/* Put the topic in place of its alias, or remember it under one. False: the connection was closed.
+ */
+static bool resolve_alias(struct connection *c, struct mqtt_publish *p)
+{
+    struct shard *sh = c->shard;
+    uint16_t alias;
+
+    if (!MQTT_HAS(&p->props, topic_alias))
+        return true;
+    alias = p->props.topic_alias;
+    if (alias > c->alias_max_in) { /* [v5 MQTT-3.3.2-9] */
+        connection_close(c, CLOSE_TOPIC_ALIAS, "Topic Alias is larger than Topic Alias Maximum");
+        return false;
+    }
+    if (c->aliases_in == NULL)
+        c->aliases_in = aliases_new(sh->mem, c->alias_max_in);
+    if (c->aliases_in == NULL) {
+        connection_close(c, CLOSE_NO_MEMORY, NULL);
+        return false;
+    }
+    if (p->topic.len > 0) {
+        if (aliases_set(c->aliases_in, sh->mem, alias, p->topic))
+            return true;
+        connection_close(c, CLOSE_NO_MEMORY, NULL);
+        return false;
+    }
+    p->topic = aliases_get(c->aliases_in, alias);
+    if (p->topic.p != NULL)
+        return true;
+    connection_close(c, CLOSE_PROTOCOL_ERROR, "Topic Alias was never set");
+    return false;
+}
+
+/* What the standard makes a fault of the connection. False: it was closed. */
+static bool allowed(struct connection *c, const struct mqtt_publish *p)
+{
+    const struct broker_config *cfg = &c->shard->config;
+
+    if (p->qos > cfg->maximum_qos) { /* [v5 MQTT-3.2.2-11] */
+        connection_close(c, CLOSE_QOS_NOT_SUPPORTED, NULL);
+        return false;
+    }
+    if (p->retain && !cfg->retain_available) { /* [v5 MQTT-3.2.2-14] */
+        connection_close(c, CLOSE_RETAIN_NOT_SUPPORTED, NULL);
+        return false;
+    }
+    if (c->version == MQTT_V5 && p->qos > 0 && c->open_in >= cfg->receive_maximum &&
+        !(p->qos == 2 && session_received_has(c->session, p->packet_id))) {
+        connection_close(c, CLOSE_RECEIVE_MAXIMUM, NULL); /* [v5 MQTT-3.3.4-7] */
+        return false;
+    }
+    return true;
+}
+
+/* What makes only this message unwelcome: 0, or the reason code. */
+static int refusal(struct connection *c, const struct mqtt_publish *p, const char **out_detail)
+{
+    struct shard *sh = c->shard;
+    struct auth_client who = connection_who(c);
+    uint16_t max_levels = sh->config.max_topic_levels;
+
+    *out_detail = NULL;
+    if (p->topic.len >= 5 && memcmp(p->topic.p, "$SYS/", 5) == 0) { /* [v5 4.7.2] */
+        *out_detail = "$SYS topics are the server's";
+        return MQTT_RC_NOT_AUTHORIZED;
+    }
+    if (max_levels != 0 && mqtt_topic_levels(p->topic) > max_levels) {
+        *out_detail = "the topic has too many levels";
+        return MQTT_RC_TOPIC_NAME_INVALID;
+    }
+    if (MQTT_HAS(&p->props, payload_format) && p->props.payload_format == 1 &&
+        !mqtt_utf8_payload_valid(p->payload)) {
+        *out_detail = "the payload is not UTF-8";
+        return MQTT_RC_PAYLOAD_FORMAT_INVALID;
+    }
+    if (p->retain && p->payload.len > 0 && retained_full(sh, p->topic)) {
+        *out_detail = "no more retained messages are kept";
+        return MQTT_RC_QUOTA_EXCEEDED;
+    }
+    return auth_publish(&sh->broker->auth, &who, p->topic, p->qos, p->retain);
+}
+
+static void refuse(struct connection *c, const struct mqtt_publish *p, int reason,
+                   const char *detail)
+{
+    count_drop(c->shard, DROP_REFUSED, 1);
+    if (p->qos == 0 && reason == MQTT_RC_PAYLOAD_FORMAT_INVALID)
+        connection_close(c, CLOSE_PAYLOAD_FORMAT, detail);
+    else
+        acknowledge(c, p, (uint8_t)reason, 0, detail);
+}
+
+/* Properties that go with the message: all but its expiry, which is counted down, and its alias,
+ * which is of this connection [v5 MQTT-3.3.2-17] [v5 MQTT-3.3.2-6]. Most messages have neither. */
+static bool passed_on(struct shard *sh, const struct mqtt_props *props, struct mqtt_str *out)
+{
+    struct mqtt_property_view v;
+    uint32_t at = 0, n = 0;
+    uint8_t *p;
+
+    *out = props->raw;
+    if (!MQTT_HAS(props, message_expiry_s) && !MQTT_HAS(props, topic_alias))
+        return true;
+    p = scratch_reserve(sh, &sh->props, props->raw.len);
+    if (p == NULL)
+        return false;
+    while (mqtt_props_next(props->raw, &at, &v)) {
+        if (v.id == MQTT_PROP_message_expiry_s || v.id == MQTT_PROP_topic_alias)
+            continue;
+        memcpy(p + n, v.encoded.p, v.encoded.len);
+        n += v.encoded.len;
+    }
+    *out = (struct mqtt_str){p, n};
+    return true;
+}
+
+/* Other shards or memory cannot keep up with publishers: let the network hold them back. */
+static void slow_publisher(struct connection *c)
+{
+    struct shard *sh = c->shard;
+
+    if (!shard_alone(sh) && posts_congested(sh))
+        shard_slow(c, PAUSE_BACKLOG);
+    if (atomic_load_explicit(&sh->broker->memory_pressure, memory_order_relaxed) != MEMORY_OK)
+        shard_slow(c, PAUSE_MEMORY);
+}
+
+static void route(struct connection *c, const struct mqtt_publish *p)
+{
+    struct shard *sh = c->shard;
+    struct publication pub = {.topic = p->topic,
+                              .payload = p->payload,
+                              .uid = shard_next_uid(sh),
+                              .publisher = c->session->serial,
+                              .qos = p->qos,
+                              .retain = p->retain};
+    struct routed r;
+    uint8_t reason = 0;
+
+    if (c->version == MQTT_V5) {
+        if (!passed_on(sh, &p->props, &pub.props)) {
+            acknowledge(c, p, MQTT_RC_IMPLEMENTATION_ERROR, 0, "out of memory");
+            return;
+        }
+        if (MQTT_HAS(&p->props, message_expiry_s))
+            pub.expires_ms = sh->now_ms + (uint64_t)p->props.message_expiry_s * 1000;
+    }
+    r = router_publish(sh, &pub);
+    publication_done(&pub, sh->mem);
+    if (p->qos > 0) {
+        if (!r.matched && c->version == MQTT_V5)
+            reason = MQTT_RC_NO_MATCHING_SUBSCRIBERS;
+        acknowledge(c, p, reason, r.crossed ? sh->posts.turn : 0, NULL);
+    }
+    slow_publisher(c);
+}
+
+void on_publish_packet(struct connection *c, struct mqtt_publish *p)
+{
+    struct shard *sh = c->shard;
+    const char *detail;
+    int rc;
+
+    COUNT(&sh->counters, publishes_received);
+    COUNT_ADD(&sh->counters, publish_bytes_received, p->payload.len);
+    c->publishes = true;
+    if (c->version == MQTT_V5 && !resolve_alias(c, p))
+        return;
+    if (!allowed(c, p))
+        return;
+    if (p->qos == 2 && session_received_has(c->session, p->packet_id)) {
+        acknowledge(c, p, 0, 0, NULL); /* once is enough [v5 MQTT-4.3.3-10] [v3 MQTT-4.3.3-2] */
+        return;
+    }
+    if (p->qos > 0)
+        c->open_in++;
+    rc = refusal(c, p, &detail);
+    if (rc == 0 && p->qos == 2 && !session_received_add(c->session, p->packet_id)) {
+        rc = MQTT_RC_IMPLEMENTATION_ERROR;
+        detail = "out of memory";
+    }
+    if (rc != 0)
+        refuse(c, p, rc, detail);
+    else
+        route(c, p);
+}
+
+/* ---- PUBACK, PUBREC, PUBREL, PUBCOMP ---- */
+
+/* The publisher releases a QoS 2 message. */
+static void on_pubrel(struct connection *c, uint16_t packet_id)
+{
+    bool known = session_received_remove(c->session, packet_id);
+    struct mqtt_packet p;
+
+    if (fifo_count(&c->answers) == 0) {
+        output_ack(c, MQTT_PUBCOMP, packet_id, known ? 0 : MQTT_RC_PACKET_ID_NOT_FOUND);
+        completed(c, known);
+        return;
+    }
+    memset(&p, 0, sizeof p);
+    p.type = MQTT_PUBCOMP;
+    p.ack.packet_id = packet_id;
+    p.ack.reason = known || c->version != MQTT_V5 ? 0 : MQTT_RC_PACKET_ID_NOT_FOUND;
+    connection_answer(c, &p, 0, known);
+}
+
+void on_ack(struct connection *c, enum mqtt_type type, const struct mqtt_ack *p)
+{
+    struct session *s = c->session;
+    int rc;
+
+    switch (type) {
+    case MQTT_PUBACK: session_on_puback(s, p->packet_id, p->reason); break;
+    case MQTT_PUBCOMP: session_on_pubcomp(s, p->packet_id); break;
+    case MQTT_PUBREL: on_pubrel(c, p->packet_id); break;
+    default:
+        rc = session_on_pubrec(s, p->packet_id, p->reason);
+        if (p->reason < 0x80)
+            output_ack(c, MQTT_PUBREL, p->packet_id, (uint8_t)rc);
+        break;
+    }
+}

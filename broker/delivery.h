@@ -1,0 +1,30 @@
+/* delivery: one message on its way to one session: an element of the session's queue and of its
+ * inflight window. */
+#ifndef BROKER_DELIVERY_H
+#define BROKER_DELIVERY_H
+#include "broker/message.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Subscription identifiers of all matching subscriptions, when there is more than one. One block of
+ * the shard's memory, owned by its delivery. */
+struct sub_ids {
+    uint32_t n;
+    uint32_t v[];
+};
+
+struct delivery {
+    struct message *msg; /* one reference */
+    struct sub_ids *ids; /* NULL unless there are several */
+    uint64_t group;      /* shared subscription that it came through (share.h); 0: none */
+    uint32_t sub_id;     /* the only Subscription Identifier; 0: none, or see ids */
+    uint8_t qos;         /* of this delivery: the lower of published and granted */
+    bool retain;         /* RETAIN flag as this subscriber sees it */
+    uint8_t : 8;
+    uint8_t : 8;
+};
+
+/* Drop the message reference and the identifiers. */
+void delivery_release(struct delivery *d, struct mem *mem);
+#endif

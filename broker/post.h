@@ -1,0 +1,70 @@
+/* post: what one shard hands to another. A post is a function to be called on the target's thread
+ * and a few words for it; posts travel in batches, at the end of a turn, with one wake-up. Posts
+ * from one shard to another arrive in the order in which they were made.
+ *
+ * Acknowledgements: a message that was handed to another shard may be acknowledged to its publisher
+ * only when that shard has dealt with it. All such messages of one turn wait together: the turn's
+ * number is the ticket, posts.done_turn says how far everything has been dealt with. */
+#ifndef BROKER_POST_H
+#define BROKER_POST_H
+#include "base/fifo.h"
+#include "base/inbox.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define POST_SHARDS        64                   /* BROKER_MAX_SHARDS */
+#define POST_BACKLOG_LIMIT (UINT64_C(16) << 20) /* bytes on the way from one shard to another */
+
+struct shard;
+struct post;
+struct post_batch;
+
+typedef void post_fn(struct shard *sh, struct post *p);
+
+struct post {
+    post_fn *fn;
+    unsigned from; /* filled in by shard_post() */
+    uint32_t u32;
+    void *ptr, *ptr2;
+    uint64_t a, b;
+};
+
+struct posts {
+    struct inbox inbox;
+    struct post_batch *open[POST_SHARDS]; /* being filled this turn, per target */
+    uint64_t turn;                        /* number of this turn; starts at 1 */
+    uint64_t done_turn;                   /* everything handed over up to this turn is dealt with */
+    uint64_t wanted;     /* bit per target: tell us when you are through with this turn */
+    uint64_t asks;       /* calls of posts_want_answer() so far */
+    struct fifo waiting; /* struct turn_wait, from done_turn + 1 on */
+    bool progress;       /* done_turn has moved since the last look */
+    _Atomic uint64_t
+        backlog[POST_SHARDS]; /* bytes from each shard not yet handled here; any thread */
+};
+
+void posts_init(struct shard *sh);
+void posts_fini(struct shard *sh);
+
+/* A post to shard to (may be this one), to be filled in by the caller at once. Never fails: small
+ * and fixed in size. */
+struct post *shard_post(struct shard *sh, unsigned to, post_fn *fn);
+
+/* Count bytes that the last post to a shard carries besides itself. */
+void posts_weigh(struct shard *sh, unsigned to, uint64_t bytes);
+
+/* What was posted to this shard in this turn is to be acknowledged: have it report back. The ticket
+ * to wait for is sh->posts.turn. */
+void posts_want_answer(struct shard *sh, unsigned to);
+
+/* Handle what has come in. */
+void posts_receive(struct shard *sh);
+
+/* Hand over what this turn has made. */
+void posts_send(struct shard *sh);
+
+/* Has a shard fallen so far behind with what this one hands to it that publishers should be slowed?
+ */
+bool posts_congested(const struct shard *sh);
+#endif

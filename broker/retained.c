@@ -1,0 +1,551 @@
+/* retained: a trie of topics (trie.h) whose nodes are also linked as siblings, so that a cursor can
+ * stop anywhere and go on later.
+ *
+ * Invariants:
+ *   1. a node other than the root has a message, a marker or children;
+ *   2. a cursor stands on a node that exists: removing a node moves the cursors on it;
+ *   3. a cursor delivers a message only if its node changed last before the cursor was made:
+ * anything newer has reached the subscription as a live message. */
+#include "broker/retained.h"
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "broker/connection.h"
+#include "broker/message.h"
+#include "broker/purposes.h"
+#include "broker/session.h"
+#include "broker/shard.h"
+#include "broker/trie.h"
+#include "mqtt/packet.h"
+
+#include <string.h>
+
+#define SLICE_NODES       256   /* visited in one go */
+#define SWEEP_INTERVAL_MS 30000 /* between two looks for what has expired */
+#define MARKER_AGE_MS     60000 /* longer than any shard is ever behind another */
+
+struct node {
+    struct trie_node trie;
+    struct node *prev, *next;  /* siblings, in order of their making */
+    struct node *first, *last; /* children */
+    struct message *msg;       /* NULL: none, or a marker */
+    uint64_t uid;              /* of msg, or of what removed it; 0: neither */
+    uint64_t changed;          /* retained.changes when msg was set */
+};
+
+struct level {
+    uint32_t at, len;
+    uint64_t hash;
+};
+
+/* A walk over what matches a filter. */
+struct cursor {
+    struct job job;
+    struct list link; /* in retained.cursors */
+    struct shard *sh;
+    struct session *session; /* NULL: the sweep */
+    struct node *at;         /* visited next; NULL: at the end */
+    uint64_t before;         /* invariant 3 */
+    uint32_t sub_id;
+    uint8_t options;
+    bool multi;      /* the filter ends in '#' */
+    uint32_t levels; /* of the filter, without '#' */
+    struct level *level;
+    uint32_t filter_len;
+    uint8_t filter[];
+};
+
+struct retained {
+    struct shard *sh;
+    struct trie trie;
+    struct node *root;
+    struct list cursors;
+    struct timer sweep_timer;
+    uint64_t changes;
+    uint32_t messages;
+    uint32_t perishable; /* messages that expire, and markers */
+};
+
+/* ---- nodes ---- */
+
+static struct node *parent_of(const struct node *n)
+{
+    return (struct node *)n->trie.parent;
+}
+
+static struct node *find(const struct retained *r, struct mqtt_str topic)
+{
+    const struct trie_node *n = &r->root->trie;
+
+    for (uint32_t at = 0; at <= topic.len && n != NULL;) {
+        struct mqtt_str name = topic_level(topic, at);
+
+        n = trie_child(&r->trie, n, name, trie_hash(&r->trie, name));
+        at += name.len + 1;
+    }
+    return (struct node *)n;
+}
+
+static struct node *add_child(struct retained *r, struct node *parent, struct mqtt_str name)
+{
+    uint32_t children = parent->trie.children;
+    struct node *n = (struct node *)trie_add_child(&r->trie, &parent->trie, name);
+
+    if (n == NULL || parent->trie.children == children)
+        return n;
+    n->prev = parent->last;
+    if (parent->last != NULL)
+        parent->last->next = n;
+    else
+        parent->first = n;
+    parent->last = n;
+    return n;
+}
+
+static bool cursor_next(struct retained *r, struct cursor *c);
+
+static void unlink_node(struct retained *r, struct node *n)
+{
+    struct node *parent = parent_of(n);
+
+    LIST_EACH (l, &r->cursors) {
+        struct cursor *c = LIST_ITEM(l, struct cursor, link);
+
+        if (c->at == n)
+            cursor_next(r, c); /* invariant 2 */
+    }
+    if (n->prev != NULL)
+        n->prev->next = n->next;
+    else
+        parent->first = n->next;
+    if (n->next != NULL)
+        n->next->prev = n->prev;
+    else
+        parent->last = n->prev;
+    trie_free_node(&r->trie, &n->trie);
+}
+
+/* Free n and its ancestors as far as nothing holds them (invariant 1). */
+static void prune(struct retained *r, struct node *n)
+{
+    while (n != r->root && n->first == NULL && n->uid == 0) {
+        struct node *parent = parent_of(n);
+
+        unlink_node(r, n);
+        n = parent;
+    }
+}
+
+static struct node *make(struct retained *r, struct mqtt_str topic)
+{
+    struct node *n = r->root;
+
+    for (uint32_t at = 0; at <= topic.len;) {
+        struct mqtt_str name = topic_level(topic, at);
+        struct node *child = add_child(r, n, name);
+
+        if (child == NULL) {
+            prune(r, n);
+            return NULL;
+        }
+        n = child;
+        at += name.len + 1;
+    }
+    return n;
+}
+
+/* ---- messages ---- */
+
+static bool perishable(const struct node *n)
+{
+    return n->uid != 0 && (n->msg == NULL || n->msg->expires_ms != 0);
+}
+
+/* Put a message (borrowed), a marker (NULL, uid) or nothing (NULL, 0) into a node. */
+static void put(struct shard *sh, struct node *n, struct message *m, uint64_t uid)
+{
+    struct retained *r = sh->retained;
+    int64_t before = n->msg != NULL;
+
+    r->perishable -= perishable(n);
+    message_unref(&n->msg, sh->mem);
+    n->msg = m == NULL ? NULL : message_ref(m);
+    n->uid = uid;
+    n->changed = ++r->changes;
+    r->perishable += perishable(n);
+    r->messages += (uint32_t)((m != NULL) - before);
+    if (sh->index == 0) /* all shards have the same: one counts */
+        COUNT_ADD(&sh->counters, retained, (m != NULL) - before);
+}
+
+/* The node forgets everything. */
+static void clear(struct shard *sh, struct node *n)
+{
+    put(sh, n, NULL, 0);
+    prune(sh->retained, n);
+}
+
+static void remove_message(struct shard *sh, struct mqtt_str topic, struct node *n, uint64_t uid)
+{
+    if (shard_alone(sh)) {
+        if (n != NULL)
+            clear(sh, n);
+        return;
+    }
+    if (n == NULL)
+        n = make(sh->retained, topic);
+    if (n != NULL)
+        put(sh, n, NULL, uid);
+}
+
+void retained_set(struct shard *sh, struct publication *pub)
+{
+    struct node *n = find(sh->retained, pub->topic);
+    struct message *m;
+
+    if (n != NULL && n->uid > pub->uid)
+        return;
+    if (pub->payload.len == 0) {
+        remove_message(sh, pub->topic, n, pub->uid);
+        return;
+    }
+    m = publication_message(pub, sh->mem);
+    if (n == NULL && m != NULL)
+        n = make(sh->retained, pub->topic);
+    if (n == NULL || m == NULL)
+        count_drop(sh, DROP_NO_MEMORY, 1);
+    else
+        put(sh, n, m, m->uid);
+}
+
+bool retained_full(struct shard *sh, struct mqtt_str topic)
+{
+    uint32_t max = sh->config.max_retained;
+
+    return max != 0 && sh->retained->messages >= max && retained_get(sh, topic) == NULL;
+}
+
+struct message *retained_get(struct shard *sh, struct mqtt_str topic)
+{
+    struct node *n = find(sh->retained, topic);
+
+    if (n == NULL || n->msg == NULL || message_expired(n->msg, sh->now_ms))
+        return NULL;
+    return n->msg;
+}
+
+uint32_t retained_count(const struct shard *sh)
+{
+    return sh->retained->messages;
+}
+
+/* ---- cursors ----
+ *
+ * A cursor walks the trie in preorder, down only where the filter's level matches. The depth of its
+ * node is all the state there is: level i of the filter stands for depth i + 1 of the trie. */
+
+static uint32_t depth_of(const struct node *n)
+{
+    uint32_t depth = 0;
+
+    for (; n->trie.parent != NULL; n = parent_of(n))
+        depth++;
+    return depth;
+}
+
+static struct mqtt_str level_name(const struct cursor *c, uint32_t i)
+{
+    return (struct mqtt_str){c->filter + c->level[i].at, c->level[i].len};
+}
+
+static bool is_plus(const struct cursor *c, uint32_t i)
+{
+    return c->level[i].len == 1 && c->filter[c->level[i].at] == '+';
+}
+
+/* n, or the first of its younger siblings that a wildcard may enter [v5 MQTT-4.7.2-1]. */
+static struct node *skip_dollar(const struct retained *r, struct node *n)
+{
+    while (n != NULL && parent_of(n) == r->root && n->trie.name_len > 0 &&
+           trie_name(&r->trie, &n->trie).p[0] == '$')
+        n = n->next;
+    return n;
+}
+
+/* The first child of n (at depth) that the filter admits, or NULL. */
+static struct node *enter(const struct retained *r, const struct cursor *c, const struct node *n,
+                          uint32_t depth)
+{
+    if (depth >= c->levels)
+        return c->multi ? (c->session == NULL ? n->first : skip_dollar(r, n->first)) : NULL;
+    if (is_plus(c, depth))
+        return skip_dollar(r, n->first);
+    return (struct node *)trie_child(&r->trie, &n->trie, level_name(c, depth),
+                                     c->level[depth].hash);
+}
+
+/* The next sibling of n (at depth) that the filter admits, or NULL. */
+static struct node *sibling(const struct retained *r, const struct cursor *c, const struct node *n,
+                            uint32_t depth)
+{
+    if (depth > c->levels || is_plus(c, depth - 1))
+        return c->session == NULL ? n->next : skip_dollar(r, n->next);
+    return NULL;
+}
+
+/* Move to the node behind the one it is on and all that is below; false at the end. */
+static bool cursor_over(struct retained *r, struct cursor *c, uint32_t depth)
+{
+    struct node *n = c->at;
+
+    for (; n != r->root; n = parent_of(n), depth--) {
+        struct node *next = sibling(r, c, n, depth);
+
+        if (next != NULL) {
+            c->at = next;
+            return true;
+        }
+    }
+    c->at = NULL;
+    return false;
+}
+
+/* Move to the next node in preorder; false at the end. */
+static bool cursor_next(struct retained *r, struct cursor *c)
+{
+    uint32_t depth = depth_of(c->at);
+    struct node *child = enter(r, c, c->at, depth);
+
+    if (child != NULL) {
+        c->at = child;
+        return true;
+    }
+    return cursor_over(r, c, depth);
+}
+
+/* Does the whole filter match the node the cursor is on? */
+static bool cursor_matches(const struct cursor *c)
+{
+    uint32_t depth = depth_of(c->at);
+
+    return c->multi ? depth >= c->levels && depth > 0 : depth == c->levels;
+}
+
+static void cursor_free(struct cursor *c)
+{
+    struct shard *sh = c->sh;
+
+    list_remove(&c->job.link);
+    list_remove(&c->link);
+    mem_release(sh->mem, FOR_RETAINED, c->level);
+    mem_release(sh->mem, FOR_RETAINED, c);
+}
+
+static uint32_t parse_levels(const struct retained *r, struct cursor *c)
+{
+    struct mqtt_str filter = {c->filter, c->filter_len};
+    uint32_t n = 0;
+
+    for (uint32_t at = 0; at <= filter.len;) {
+        struct mqtt_str name = topic_level(filter, at);
+
+        if (name.len == 1 && name.p[0] == '#') {
+            c->multi = true;
+            break;
+        }
+        c->level[n++] = (struct level){at, name.len, trie_hash(&r->trie, name)};
+        at += name.len + 1;
+    }
+    return n;
+}
+
+static uint32_t count_levels(struct mqtt_str filter)
+{
+    uint32_t n = 1;
+
+    for (uint32_t i = 0; i < filter.len; i++)
+        n += filter.p[i] == '/';
+    return n;
+}
+
+static struct cursor *cursor_new(struct shard *sh, struct mqtt_str filter, job_fn *run)
+{
+    struct retained *r = sh->retained;
+    struct cursor *c = mem_try_alloc(sh->mem, FOR_RETAINED, sizeof *c + filter.len);
+
+    if (c == NULL)
+        return NULL;
+    *c = (struct cursor){.job.run = run, .sh = sh, .filter_len = filter.len};
+    memcpy(c->filter, filter.p, filter.len);
+    list_init(&c->job.link);
+    list_init(&c->link);
+    c->level = mem_try_alloc(sh->mem, FOR_RETAINED, count_levels(filter) * sizeof *c->level);
+    if (c->level == NULL) {
+        mem_release(sh->mem, FOR_RETAINED, c);
+        return NULL;
+    }
+    c->levels = parse_levels(r, c);
+    c->at = r->root;
+    c->before = r->changes;
+    list_push_back(&r->cursors, &c->link);
+    return c;
+}
+
+/* ---- sending ---- */
+
+static void send_one(struct cursor *c, struct message *m)
+{
+    struct publication pub = publication_of(m);
+    struct claim claim = {.qos = MQTT_SUB_QOS(c->options), .retain = true, .sub_id = c->sub_id};
+
+    session_deliver(c->session, &pub, &claim);
+}
+
+static bool due(const struct cursor *c)
+{
+    const struct node *n = c->at;
+
+    return n->msg != NULL && n->changed <= c->before && cursor_matches(c) &&
+           !message_expired(n->msg, c->sh->now_ms);
+}
+
+static void run_send(struct job *j)
+{
+    struct cursor *c = CONTAINER_OF(j, struct cursor, job);
+    struct retained *r = c->sh->retained;
+
+    for (int i = 0; i < SLICE_NODES && c->at != NULL; i++) {
+        if (!session_has_room(c->session)) {
+            c->session->retained_waits = true;
+            list_remove(&c->job.link); /* until retained_continue() */
+            return;
+        }
+        if (due(c))
+            send_one(c, c->at->msg);
+        cursor_next(r, c);
+    }
+    if (c->at == NULL)
+        cursor_free(c);
+}
+
+bool retained_send(struct session *s, struct mqtt_str filter, uint8_t options, uint32_t sub_id)
+{
+    struct cursor *c = cursor_new(s->shard, filter, run_send);
+
+    if (c == NULL)
+        return false;
+    c->session = s;
+    c->options = options;
+    c->sub_id = sub_id;
+    /* The first slice now: the usual few messages follow the SUBACK at once. */
+    shard_start_job(s->shard, &c->job);
+    run_send(&c->job);
+    return true;
+}
+
+void retained_continue(struct session *s)
+{
+    s->retained_waits = false;
+    LIST_EACH (l, &s->shard->retained->cursors) {
+        struct cursor *c = LIST_ITEM(l, struct cursor, link);
+
+        if (c->session == s && !list_linked(&c->job.link))
+            shard_start_job(s->shard, &c->job);
+    }
+}
+
+void retained_cancel(struct session *s, struct mqtt_str filter)
+{
+    LIST_EACH_SAFE (l, &s->shard->retained->cursors) {
+        struct cursor *c = LIST_ITEM(l, struct cursor, link);
+
+        if (c->session == s &&
+            (filter.p == NULL || mqtt_str_eq(filter, (struct mqtt_str){c->filter, c->filter_len})))
+            cursor_free(c);
+    }
+}
+
+/* ---- expiry ---- */
+
+static bool outdated(const struct shard *sh, const struct node *n)
+{
+    if (n->msg != NULL)
+        return message_expired(n->msg, sh->now_ms);
+    return n->uid != 0 && (n->uid >> UID_TIME_SHIFT) + MARKER_AGE_MS < sh->wall_ms;
+}
+
+static void run_sweep(struct job *j)
+{
+    struct cursor *c = CONTAINER_OF(j, struct cursor, job);
+    struct shard *sh = c->sh;
+    struct retained *r = sh->retained;
+
+    for (int i = 0; i < SLICE_NODES && c->at != NULL; i++) {
+        struct node *n = c->at;
+
+        cursor_next(r, c);
+        if (outdated(sh, n))
+            clear(sh, n);
+    }
+    if (c->at != NULL)
+        return;
+    cursor_free(c);
+    timer_start(&sh->timers, &r->sweep_timer, sh->now_ms + SWEEP_INTERVAL_MS);
+}
+
+static void on_sweep_timer(struct timer *t)
+{
+    struct retained *r = CONTAINER_OF(t, struct retained, sweep_timer);
+    struct cursor *c = r->perishable == 0 ? NULL : cursor_new(r->sh, MQTT_STR("#"), run_sweep);
+
+    if (c != NULL)
+        shard_start_job(r->sh, &c->job);
+    else
+        timer_start(&r->sh->timers, t, r->sh->now_ms + SWEEP_INTERVAL_MS);
+}
+
+/* ---- life ---- */
+
+struct retained *retained_new(struct shard *sh)
+{
+    struct retained *r = mem_try_alloc(sh->mem, FOR_RETAINED, sizeof *r);
+
+    if (r == NULL)
+        return NULL;
+    *r = (struct retained){.sh = sh};
+    trie_init(&r->trie, sh->mem, FOR_RETAINED, sh->broker->hash_seed, sizeof *r->root);
+    list_init(&r->cursors);
+    r->root = (struct node *)trie_new_node(&r->trie, NULL, (struct mqtt_str){NULL, 0});
+    if (r->root == NULL) {
+        mem_release(sh->mem, FOR_RETAINED, r);
+        return NULL;
+    }
+    timer_init(&r->sweep_timer, on_sweep_timer);
+    timer_start(&sh->timers, &r->sweep_timer, sh->now_ms + SWEEP_INTERVAL_MS);
+    return r;
+}
+
+static void free_node(void *arg, struct trie_node *node)
+{
+    struct shard *sh = arg;
+
+    message_unref(&((struct node *)node)->msg, sh->mem);
+    mem_release(sh->mem, FOR_RETAINED, node);
+}
+
+void retained_free(struct shard *sh)
+{
+    struct retained *r = sh->retained;
+
+    if (r == NULL)
+        return;
+    while (!list_empty(&r->cursors))
+        cursor_free(LIST_ITEM(r->cursors.next, struct cursor, link));
+    timer_stop(&sh->timers, &r->sweep_timer);
+    trie_each(&r->trie, free_node, sh);
+    free_node(sh, &r->root->trie);
+    trie_fini(&r->trie);
+    mem_release(sh->mem, FOR_RETAINED, r);
+    sh->retained = NULL;
+}

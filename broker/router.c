@@ -1,0 +1,258 @@
+/* router: see router.h. Most messages match one filter and go straight to its subscribers. Where
+ * several filters match, what they say is first merged per session: one copy at the highest QoS,
+ * with the identifiers of all matching subscriptions [v5 MQTT-3.3.4-2] [v5 MQTT-3.3.4-3] [v3
+ * MQTT-3.3.5-1]. */
+#include "broker/router.h"
+
+#include "base/mem.h"
+#include "broker/purposes.h"
+#include "broker/retained.h"
+#include "broker/session.h"
+#include "broker/shard.h"
+#include "broker/share.h"
+#include "broker/topic_tree.h"
+#include "mqtt/packet.h"
+
+#include <string.h>
+
+/* Lists of subscribers that matched; borrowed from the tree. */
+struct match {
+    const struct topic_sub *subs;
+    size_t n;
+};
+
+#define MATCHES_INLINE 16
+
+struct matches {
+    struct shard *sh;
+    struct match *v; /* inline_v, or the shard's scratch */
+    size_t n, capacity;
+    size_t subs; /* of all of them */
+    struct match inline_v[MATCHES_INLINE];
+};
+
+/* What the matching subscriptions of one session say together. */
+struct merged {
+    struct session *session;
+    struct sub_ids *ids; /* NULL until there are two */
+    uint32_t sub_id;
+    uint8_t qos;
+    bool retain;
+};
+
+static int collect(void *arg, const struct topic_sub *subs, size_t n)
+{
+    struct matches *m = arg;
+
+    if (m->n == m->capacity) {
+        size_t bytes = m->n * sizeof *m->v;
+        struct match *v = mem_try_alloc(m->sh->mem, FOR_SHARD, bytes * 2);
+
+        if (v == NULL)
+            return -1;
+        memcpy(v, m->v, bytes);
+        if (m->v != m->inline_v)
+            mem_release(m->sh->mem, FOR_SHARD, m->v);
+        m->v = v;
+        m->capacity *= 2;
+    }
+    m->v[m->n++] = (struct match){subs, n};
+    m->subs += n;
+    return 0;
+}
+
+/* Not to the publisher itself, where its subscription says so [v5 MQTT-3.8.3-3]. */
+static bool excluded(const struct publication *pub, const struct topic_sub *sub)
+{
+    return (sub->options & MQTT_SUB_NO_LOCAL) != 0 && pub->publisher != 0 &&
+           ((const struct session *)(uintptr_t)sub->who)->serial == pub->publisher;
+}
+
+static bool keeps_retain(const struct publication *pub, const struct topic_sub *sub)
+{
+    return pub->retain && (sub->options & MQTT_SUB_RETAIN_AS_PUBLISHED) != 0;
+}
+
+static void deliver_list(struct shard *sh, struct publication *pub, const struct match *m)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        const struct topic_sub *sub = &m->subs[i];
+
+        if (share_is_group(sub->who)) {
+            share_deliver(sh, sub->who, pub);
+        } else if (!excluded(pub, sub)) {
+            struct claim claim = {.qos = MQTT_SUB_QOS(sub->options),
+                                  .retain = keeps_retain(pub, sub),
+                                  .sub_id = sub->sub_id};
+
+            session_deliver((struct session *)(uintptr_t)sub->who, pub, &claim);
+        }
+    }
+}
+
+/* ---- several filters ---- */
+
+/* One identifier more. Out of memory: the identifier is left out. */
+static void add_id(struct shard *sh, struct merged *m, uint32_t sub_id)
+{
+    struct sub_ids *ids = m->ids;
+    uint32_t n = ids != NULL ? ids->n : m->sub_id != 0;
+    size_t size = sizeof *ids + n * sizeof ids->v[0];
+
+    if (sub_id == 0)
+        return;
+    if (n == 0) {
+        m->sub_id = sub_id;
+        return;
+    }
+    ids = mem_try_realloc(sh->mem, FOR_SHARD, ids, m->ids == NULL ? 0 : size,
+                          size + sizeof ids->v[0]);
+    if (ids == NULL)
+        return;
+    if (m->ids == NULL)
+        ids->v[0] = m->sub_id;
+    ids->v[n] = sub_id;
+    ids->n = n + 1;
+    m->ids = ids;
+}
+
+static void merge_one(struct shard *sh, const struct publication *pub, const struct topic_sub *sub,
+                      struct merged *all, uint32_t *n)
+{
+    struct session *s = (struct session *)(uintptr_t)sub->who;
+    uint8_t qos = MQTT_SUB_QOS(sub->options);
+    struct merged *m;
+
+    if (s->match_stamp != sh->match_stamp) {
+        s->match_stamp = sh->match_stamp;
+        s->match_index = (*n)++;
+        all[s->match_index] = (struct merged){.session = s};
+    }
+    m = &all[s->match_index];
+    if (qos > m->qos)
+        m->qos = qos;
+    m->retain |= keeps_retain(pub, sub);
+    add_id(sh, m, sub->sub_id);
+}
+
+static void deliver_merged(struct shard *sh, struct publication *pub, const struct merged *m)
+{
+    struct claim claim = {.qos = m->qos,
+                          .retain = m->retain,
+                          .sub_id = m->ids == NULL ? m->sub_id : 0,
+                          .ids = m->ids};
+
+    session_deliver(m->session, pub, &claim);
+    mem_release(sh->mem, FOR_SHARD, m->ids);
+}
+
+static void deliver_matches(struct shard *sh, struct publication *pub, const struct matches *ms)
+{
+    struct merged *all =
+        (struct merged *)(void *)scratch_reserve(sh, &sh->matches, ms->subs * sizeof *all);
+    uint32_t n = 0;
+
+    if (all == NULL) {
+        count_drop(sh, DROP_NO_MEMORY, (int64_t)ms->subs);
+        return;
+    }
+    sh->match_stamp++;
+    for (size_t i = 0; i < ms->n; i++) {
+        for (size_t k = 0; k < ms->v[i].n; k++) {
+            const struct topic_sub *sub = &ms->v[i].subs[k];
+
+            if (share_is_group(sub->who))
+                share_deliver(sh, sub->who, pub);
+            else if (!excluded(pub, sub))
+                merge_one(sh, pub, sub, all, &n);
+        }
+    }
+    for (uint32_t i = 0; i < n; i++)
+        deliver_merged(sh, pub, &all[i]);
+}
+
+/* Deliver to the sessions and groups of this shard. */
+static bool route_here(struct shard *sh, struct publication *pub)
+{
+    struct matches ms = {.sh = sh, .capacity = MATCHES_INLINE};
+
+    ms.v = ms.inline_v;
+    if (topic_tree_match(sh->tree, pub->topic, collect, &ms) != 0)
+        count_drop(sh, DROP_NO_MEMORY, 1);
+    else if (ms.n == 1)
+        deliver_list(sh, pub, &ms.v[0]);
+    else if (ms.n > 1)
+        deliver_matches(sh, pub, &ms);
+    if (ms.v != ms.inline_v)
+        mem_release(sh->mem, FOR_SHARD, ms.v);
+    return ms.n > 0;
+}
+
+/* ---- other shards ---- */
+
+static void keep_retained(struct shard *sh, struct publication *pub)
+{
+    if (pub->retain)
+        retained_set(sh, pub);
+}
+
+/* ptr: message, with a reference. */
+static void on_publish(struct shard *sh, struct post *p)
+{
+    struct message *msg = p->ptr;
+    struct publication pub = publication_of(msg);
+
+    shard_seen_uid(sh, msg->uid);
+    keep_retained(sh, &pub);
+    route_here(sh, &pub);
+    message_unref(&msg, sh->mem);
+}
+
+static void hand_over(struct shard *sh, unsigned to, struct message *msg)
+{
+    shard_post(sh, to, on_publish)->ptr = message_ref(msg);
+    posts_weigh(sh, to, message_size(msg));
+    if (msg->qos > 0)
+        posts_want_answer(sh, to);
+}
+
+/* A retained message goes to every shard, which all keep it; others where a filter may match. */
+static bool route_elsewhere(struct shard *sh, struct publication *pub)
+{
+    struct broker *b = sh->broker;
+    struct interest_probe probe;
+    bool handed = false;
+
+    interest_probe(b->interest_seed, pub->topic, &probe);
+    for (unsigned to = 0; to < b->n_shards; to++) {
+        struct message *msg;
+
+        if (to == sh->index ||
+            (!pub->retain && !interest_matches(&b->shards[to]->interest, &probe)))
+            continue;
+        msg = publication_message(pub, sh->mem);
+        if (msg == NULL) {
+            count_drop(sh, DROP_NO_MEMORY, 1);
+            continue;
+        }
+        message_share(msg);
+        hand_over(sh, to, msg);
+        handed = true;
+    }
+    return handed;
+}
+
+struct routed router_publish(struct shard *sh, struct publication *pub)
+{
+    uint64_t asks = sh->posts.asks;
+    struct routed r = {0};
+
+    keep_retained(sh, pub);
+    if (!shard_alone(sh))
+        r.matched = route_elsewhere(sh, pub);
+    r.matched |= route_here(sh, pub);
+    r.crossed = sh->posts.asks != asks;
+    if (!r.matched)
+        COUNT(&sh->counters, publishes_unmatched);
+    return r;
+}

@@ -1,0 +1,52 @@
+/* session_priv: what the files of session.h share with each other and with takeover.c. */
+#ifndef BROKER_SESSION_PRIV_H
+#define BROKER_SESSION_PRIV_H
+#include "broker/session.h"
+
+#include <stddef.h>
+
+struct shard;
+
+/* Key comparison of shard.sessions. */
+bool session_key_equal(const void *item, const void *key, size_t key_len);
+
+/* Put a session into this shard's tables, offline; 0 or -ENOMEM. And take it out again. */
+int session_register(struct shard *sh, struct session *s);
+void session_unregister(struct session *s);
+
+/* A session that is in no table yet, without a serial; and the end of one, without further ado: no
+ * Will, no directory. */
+struct session *session_alloc(struct shard *sh, struct mqtt_str client_id);
+void session_discard(struct shard *sh, struct session *s);
+
+/* A session has come from another shard whose client has gone meanwhile: its Will and its end are
+ * due when they were. */
+void session_adopted(struct session *s);
+
+/* Before the session goes to another shard: its messages are counted atomically from now on. */
+void session_share_messages(struct session *s);
+
+/* Leave every subscription. */
+void session_leave_all(struct session *s);
+
+/* Tell the groups of shared subscriptions whether this member is connected. */
+void session_members_online(struct session *s, bool online);
+
+/* Release all messages; those of shared subscriptions that may go to another member go back to
+ * their group [v5 4.8.2]. */
+void session_drop_flow(struct session *s);
+
+/* Messages of shared subscriptions that wait for a client that is gone: let connected members have
+ * them. */
+void session_give_back_queued(struct session *s);
+
+/* Everything in flight has to be sent again on the new connection. */
+void session_mark_unsent(struct session *s);
+
+/* Messages kept for the session, made on first use; NULL when out of memory. Free an empty one. */
+struct session_flow *session_flow(struct session *s);
+void session_flow_free(struct shard *sh, struct session_flow *f);
+
+/* Put a delivery behind the queue whatever its limits; takes it. */
+void session_requeue(struct session *s, struct delivery *take_d);
+#endif

@@ -1,0 +1,549 @@
+/* takeover: see takeover.h for the exchange between shards. */
+#include "broker/takeover.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "broker/connect_request.h"
+#include "broker/connection.h"
+#include "broker/purposes.h"
+#include "broker/retained.h"
+#include "broker/session.h"
+#include "broker/session_priv.h"
+#include "broker/shard.h"
+#include "broker/share.h"
+#include "mqtt/reason.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A shard that asked for a session while it was itself on its way here. */
+struct ask {
+    struct list link; /* in arrival.asks */
+    unsigned from;
+    void *token;
+    bool clean;
+};
+
+/* At the new shard: a session on its way here. */
+struct arrival {
+    struct list link;           /* in shard.arrivals */
+    struct connection *conn;    /* NULL: it has gone meanwhile */
+    struct session *collecting; /* NULL until the filters are here */
+    struct list asks;
+    unsigned from;
+    uint32_t client_id_len;
+    uint8_t client_id[];
+};
+
+/* At the old shard: a session on its way to another. */
+struct departure {
+    struct list link; /* in shard.departures */
+    struct session *session;
+    void *token; /* the new shard's arrival */
+    unsigned to;
+    unsigned missing; /* shards that have not confirmed */
+};
+
+/* The subscriptions of a session, for another shard. Entries follow each other unaligned. */
+struct filters {
+    uint64_t serial;
+    uint32_t count;
+    size_t len;
+    uint8_t data[];
+};
+
+struct filter_head {
+    uint32_t sub_id;
+    uint16_t share_len, filter_len;
+    uint8_t options;
+};
+
+static struct mqtt_str arrival_id(const struct arrival *a)
+{
+    return (struct mqtt_str){a->client_id, a->client_id_len};
+}
+
+/* The latest arrival of this client: the one that all others wait for. */
+static struct arrival *arrival_find(struct shard *sh, struct mqtt_str client_id)
+{
+    for (struct list *l = sh->arrivals.prev; l != &sh->arrivals; l = l->prev) {
+        struct arrival *a = LIST_ITEM(l, struct arrival, link);
+
+        if (mqtt_str_eq(arrival_id(a), client_id))
+            return a;
+    }
+    return NULL;
+}
+
+/* ---- on one shard ---- */
+
+/* The session of this client at this shard, after its present connection was closed for a new one.
+ * NULL: there is none, or it has ended with its connection. */
+static struct session *free_session(struct shard *sh, struct mqtt_str client_id)
+{
+    struct session *s = session_find(sh, client_id);
+
+    if (s == NULL || s->conn == NULL)
+        return s;
+    COUNT(&sh->counters, takeovers);
+    connection_close(s->conn, CLOSE_TAKEN_OVER, NULL); /* [v5 MQTT-3.1.4-3] [v3 MQTT-3.1.4-2] */
+    return session_find(sh, client_id);
+}
+
+/* Give the connection the session s, or a new one. */
+static void settle(struct connection *c, struct session *s)
+{
+    struct shard *sh = c->shard;
+    struct connect_request *r = c->request;
+    bool present;
+
+    if (s != NULL && r->clean_start) { /* [v5 MQTT-3.1.2-4] [v3 MQTT-3.1.2-6] */
+        session_end(s, true);
+        s = NULL;
+    }
+    present = s != NULL;
+    if (s == NULL)
+        s = session_new(sh, request_client_id(r));
+    if (s != NULL) {
+        connection_up(c, s, present);
+        return;
+    }
+    if (!shard_alone(sh))
+        directory_release(&sh->broker->directory, request_client_id(r), sh->index);
+    connection_refused(c, MQTT_RC_SERVER_BUSY);
+}
+
+/* ---- filters ---- */
+
+static size_t filter_sizes(const struct session *s)
+{
+    size_t n = 0;
+
+    LIST_EACH (l, &s->subscriptions) {
+        const struct subscription *sub = LIST_ITEM(l, struct subscription, link);
+
+        n += sizeof(struct filter_head) + (sub->membership != NULL
+                                               ? (size_t)sub->membership->text_len - 1
+                                               : topic_place_filter_len(&sub->place));
+    }
+    return n;
+}
+
+static uint8_t *put(uint8_t *to, const void *p, size_t len)
+{
+    memcpy(to, p, len);
+    return to + len;
+}
+
+static uint8_t *put_shared(uint8_t *to, const struct membership *m)
+{
+    struct mqtt_str share = membership_share(m), filter = membership_filter(m);
+    struct filter_head head = {.sub_id = m->sub_id,
+                               .share_len = (uint16_t)share.len,
+                               .filter_len = (uint16_t)filter.len,
+                               .options = m->options};
+
+    to = put(to, &head, sizeof head);
+    to = put(to, share.p, share.len);
+    return put(to, filter.p, filter.len);
+}
+
+static uint8_t *put_ordinary(uint8_t *to, const struct topic_place *place)
+{
+    const struct topic_sub *entry = topic_place_entry(place);
+    size_t len = topic_place_filter_len(place);
+    struct filter_head head = {
+        .sub_id = entry->sub_id, .filter_len = (uint16_t)len, .options = entry->options};
+
+    to = put(to, &head, sizeof head);
+    return to + topic_place_filter(place, to, len);
+}
+
+static struct filters *filters_of(struct session *s)
+{
+    size_t len = filter_sizes(s);
+    struct filters *f = mem_try_alloc(s->shard->mem, FOR_SESSION, sizeof *f + len);
+    uint8_t *to;
+
+    if (f == NULL)
+        return NULL;
+    *f = (struct filters){.serial = s->serial, .count = s->n_subscriptions, .len = len};
+    to = f->data;
+    LIST_EACH (l, &s->subscriptions) {
+        const struct subscription *sub = LIST_ITEM(l, struct subscription, link);
+
+        to = sub->membership != NULL ? put_shared(to, sub->membership)
+                                     : put_ordinary(to, &sub->place);
+    }
+    return f;
+}
+
+static void subscribe_all(struct session *s, const struct filters *f)
+{
+    const uint8_t *at = f->data;
+
+    for (uint32_t i = 0; i < f->count; i++) {
+        struct filter_head head;
+        struct mqtt_str share, filter;
+        bool existed;
+
+        memcpy(&head, at, sizeof head);
+        at += sizeof head;
+        share = (struct mqtt_str){at, head.share_len};
+        filter = (struct mqtt_str){at + head.share_len, head.filter_len};
+        at += head.share_len + head.filter_len;
+        if (session_subscribe(s, share, filter, head.options, head.sub_id, &existed) != 0)
+            LOG(LOG_ERROR, "session.move_lost_subscription",
+                LOG_STR("client", ((struct str){(const char *)s->client_id, s->client_id_len})));
+    }
+}
+
+/* ---- merging what both shards have collected ---- */
+
+static bool same_delivery(const void *item, const void *key, size_t len)
+{
+    const struct delivery *a = item, *b = key;
+
+    (void)len;
+    return a->msg->uid == b->msg->uid && a->group == b->group;
+}
+
+static uint64_t delivery_hash(const struct delivery *d)
+{
+    return (d->msg->uid ^ d->group) * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+/* The deliveries of from that are not in to's queue, behind it. from is emptied. */
+static void append_new(struct session *to, struct session_flow *from)
+{
+    struct mem *mem = to->shard->mem;
+    struct fifo_cursor cursor = {0};
+    struct delivery *d;
+    struct map known;
+
+    map_init(&known, mem, FOR_QUEUE, same_delivery);
+    while ((d = fifo_next(&to->flow->queue, &cursor)) != NULL)
+        if (map_find(&known, delivery_hash(d), d, sizeof *d) == NULL)
+            (void)map_add(&known, delivery_hash(d), d);
+    while ((d = fifo_front(&from->queue)) != NULL) {
+        struct delivery mine = *d;
+
+        fifo_pop(&from->queue, mem);
+        COUNT_DOWN(&to->shard->counters, queued);
+        if (map_find(&known, delivery_hash(&mine), &mine, sizeof mine) != NULL)
+            delivery_release(&mine, mem);
+        else
+            session_requeue(to, &mine);
+    }
+    map_fini(&known);
+}
+
+/* s becomes what old was, with what it has collected itself behind that. old is freed. */
+static void inherit(struct session *s, struct session *old)
+{
+    struct shard *sh = s->shard;
+    struct session_flow *collected = s->flow;
+
+    s->version = old->version;
+    s->expiry_s = old->expiry_s;
+    s->will = old->will;
+    s->will_ms = old->will_ms;
+    s->ends_ms = old->ends_ms;
+    s->flow = old->flow;
+    if (s->flow != NULL) {
+        COUNT_ADD(&sh->counters, inflight, s->flow->out.count);
+        COUNT_ADD(&sh->counters, queued, fifo_count(&s->flow->queue));
+    }
+    mem_release(sh->mem, FOR_SESSION, old);
+    if (collected == NULL)
+        return;
+    if (session_flow(s) != NULL)
+        append_new(s, collected);
+    session_flow_free(sh, collected);
+}
+
+/* ---- at the old shard ---- */
+
+static void on_session(struct shard *sh, struct post *p);
+static void on_filters(struct shard *sh, struct post *p);
+
+static void send_session(struct shard *sh, unsigned to, void *token, struct session *s)
+{
+    struct post *p = shard_post(sh, to, on_session);
+
+    p->ptr = token;
+    p->ptr2 = s;
+}
+
+/* All shards have confirmed: nothing more will come here for this session. */
+static void depart(struct shard *sh, struct departure *d)
+{
+    struct session *s = d->session;
+
+    retained_cancel(s, (struct mqtt_str){NULL, 0});
+    session_leave_all(s);
+    session_share_messages(s);
+    session_unregister(s);
+    if (s->flow != NULL) {
+        COUNT_ADD(&sh->counters, inflight, -(int64_t)s->flow->out.count);
+        COUNT_ADD(&sh->counters, queued, -(int64_t)fifo_count(&s->flow->queue));
+    }
+    COUNT(&sh->counters, sessions_moved);
+    send_session(sh, d->to, d->token, s);
+    list_remove(&d->link);
+    mem_release(sh->mem, FOR_SESSION, d);
+}
+
+/* ptr: token; from: any shard but this one. */
+static void on_fenced(struct shard *sh, struct post *p)
+{
+    LIST_EACH_SAFE (l, &sh->departures) {
+        struct departure *d = LIST_ITEM(l, struct departure, link);
+
+        if (d->token == p->ptr && --d->missing == 0)
+            depart(sh, d);
+    }
+}
+
+/* ptr: token; u32: the old shard. Everything this shard has handed to the old one is in front. */
+static void on_fence(struct shard *sh, struct post *p)
+{
+    shard_post(sh, p->u32, on_fenced)->ptr = p->ptr;
+}
+
+/* Hand the session of this client over, or say that there is none. */
+static void give(struct shard *sh, unsigned to, void *token, struct mqtt_str client_id, bool clean)
+{
+    struct session *s = free_session(sh, client_id);
+    struct departure *d;
+    struct filters *f;
+    struct post *p;
+
+    if (s != NULL && clean) {
+        session_end(s, false);
+        s = NULL;
+    }
+    if (s == NULL) {
+        send_session(sh, to, token, NULL);
+        return;
+    }
+    d = mem_alloc(sh->mem, FOR_SESSION, sizeof *d);
+    f = filters_of(s);
+    if (f == NULL) { /* out of memory: better a session lost than two of them */
+        mem_release(sh->mem, FOR_SESSION, d);
+        session_end(s, false);
+        send_session(sh, to, token, NULL);
+        return;
+    }
+    *d = (struct departure){
+        .session = s, .token = token, .to = to, .missing = sh->broker->n_shards - 1};
+    list_init(&d->link);
+    list_push_back(&sh->departures, &d->link);
+    s->leaving = true;
+    timer_stop(&sh->timers, &s->timer); /* it does not end on the way */
+    p = shard_post(sh, to, on_filters);
+    p->ptr = token;
+    p->ptr2 = f;
+}
+
+/* ptr: token; ptr2: client identifier, u32 bytes, to be freed; a: clean. */
+static void on_ask(struct shard *sh, struct post *p)
+{
+    struct mqtt_str client_id = {p->ptr2, p->u32};
+    struct arrival *a = arrival_find(sh, client_id);
+    struct ask *ask;
+
+    if (a == NULL) {
+        give(sh, p->from, p->ptr, client_id, p->a != 0);
+    } else {
+        /* It is not here yet. Whoever waits for it here is outdated. */
+        struct connection *waiting = a->conn;
+
+        ask = mem_alloc(sh->mem, FOR_SESSION, sizeof *ask);
+        *ask = (struct ask){.from = p->from, .token = p->ptr, .clean = p->a != 0};
+        list_init(&ask->link);
+        list_push_back(&a->asks, &ask->link);
+        if (waiting != NULL)
+            connection_close(waiting, CLOSE_TAKEN_OVER, NULL);
+    }
+    mem_release(sh->mem, FOR_SESSION, p->ptr2);
+}
+
+/* ---- at the new shard ---- */
+
+/* The filters are here: collect what matches from now on, and have everybody confirm. */
+static void on_filters(struct shard *sh, struct post *p)
+{
+    struct arrival *a = p->ptr;
+    struct filters *f = p->ptr2;
+    struct session *s = session_alloc(sh, arrival_id(a));
+
+    if (s != NULL) {
+        s->serial = f->serial;
+        s->arriving = true;
+        subscribe_all(s, f);
+    } else {
+        LOG(LOG_ERROR, "session.move_out_of_memory");
+    }
+    a->collecting = s;
+    mem_release(sh->mem, FOR_SESSION, f);
+    for (unsigned to = 0; to < sh->broker->n_shards; to++) {
+        if (to == sh->index)
+            continue;
+        if (to == a->from) {
+            shard_post(sh, to, on_fenced)->ptr = a;
+        } else {
+            struct post *fence = shard_post(sh, to, on_fence);
+
+            fence->ptr = a;
+            fence->u32 = a->from;
+        }
+    }
+}
+
+static void serve_asks(struct shard *sh, struct list *asks, struct mqtt_str client_id)
+{
+    struct list *l;
+
+    while ((l = list_pop_front(asks)) != NULL) {
+        struct ask *ask = LIST_ITEM(l, struct ask, link);
+
+        give(sh, ask->from, ask->token, client_id, ask->clean);
+        mem_release(sh->mem, FOR_SESSION, ask);
+    }
+}
+
+/* What the old shard gave away is now a session of this one, offline; NULL: there was none. */
+static struct session *receive(struct shard *sh, struct arrival *a, struct session *old)
+{
+    struct session *s = a->collecting;
+
+    if (old == NULL || s == NULL) {
+        ASSERT(s == NULL);
+        if (old != NULL)
+            session_discard(sh, old);
+        return NULL;
+    }
+    inherit(s, old);
+    s->arriving = false;
+    if (session_register(sh, s) != 0) {
+        session_leave_all(s);
+        session_discard(sh, s);
+        return NULL;
+    }
+    return s;
+}
+
+/* ptr: the arrival; ptr2: the session, or NULL. */
+static void on_session(struct shard *sh, struct post *p)
+{
+    struct arrival *a = p->ptr;
+    struct session *s = receive(sh, a, p->ptr2);
+    struct connection *c = a->conn;
+
+    list_remove(&a->link);
+    if (c != NULL) {
+        c->arrival = NULL;
+        settle(c, s);
+    } else if (s != NULL) {
+        session_adopted(s); /* nobody is there any more: it waits or ends as any offline session */
+    } else if (list_empty(&a->asks)) {
+        directory_release(&sh->broker->directory, arrival_id(a), sh->index);
+    }
+    if (c != NULL)
+        connection_unwait(c);
+    serve_asks(sh, &a->asks, arrival_id(a));
+    mem_release(sh->mem, FOR_SESSION, a);
+}
+
+/* Ask shard from for the session; the connection waits. */
+static void send_for(struct connection *c, unsigned from)
+{
+    struct shard *sh = c->shard;
+    struct mqtt_str id = request_client_id(c->request);
+    struct arrival *a = mem_try_alloc(sh->mem, FOR_SESSION, sizeof *a + id.len);
+    uint8_t *copy = mem_try_alloc(sh->mem, FOR_SESSION, id.len);
+    struct post *p;
+
+    if (a == NULL || copy == NULL) {
+        mem_release(sh->mem, FOR_SESSION, a);
+        mem_release(sh->mem, FOR_SESSION, copy);
+        connection_refused(c, MQTT_RC_SERVER_BUSY);
+        return;
+    }
+    *a = (struct arrival){.conn = c, .from = from, .client_id_len = id.len};
+    memcpy(a->client_id, id.p, id.len);
+    list_init(&a->link);
+    list_init(&a->asks);
+    list_push_back(&sh->arrivals, &a->link);
+    c->arrival = a;
+    connection_wait(c);
+    p = shard_post(sh, from, on_ask);
+    p->ptr = a;
+    p->ptr2 = copy;
+    p->u32 = id.len;
+    p->a = c->request->clean_start;
+    memcpy(copy, id.p, id.len);
+}
+
+/* A connection of this client already waits here for the session: the newer one takes its place. */
+static void replace_waiting(struct arrival *a, struct connection *c)
+{
+    struct connection *waiting = a->conn;
+
+    if (waiting != NULL)
+        connection_close(waiting, CLOSE_TAKEN_OVER, NULL);
+    a->conn = c;
+    c->arrival = a;
+    connection_wait(c);
+}
+
+void takeover_connect(struct connection *c)
+{
+    struct shard *sh = c->shard;
+    struct mqtt_str id = request_client_id(c->request);
+    struct arrival *a = arrival_find(sh, id);
+    struct session *s;
+    int before;
+
+    if (a != NULL && list_empty(&a->asks)) {
+        replace_waiting(a, c);
+        return;
+    }
+    /* First the old connection, which may end the session and its claim; then the new claim. */
+    s = a == NULL ? free_session(sh, id) : NULL;
+    if (shard_alone(sh)) {
+        settle(c, s);
+        return;
+    }
+    before = directory_claim(&sh->broker->directory, id, sh->index);
+    if (before == -ENOMEM)
+        connection_refused(c, MQTT_RC_SERVER_BUSY);
+    else if (before == DIRECTORY_NONE || before == (int)sh->index)
+        settle(c, s);
+    else
+        send_for(c, (unsigned)before);
+}
+
+void takeover_abandon(struct connection *c)
+{
+    if (c->arrival == NULL)
+        return;
+    c->arrival->conn = NULL;
+    c->arrival = NULL;
+}
+
+void takeover_fini(struct shard *sh)
+{
+    struct list *l;
+
+    while ((l = list_pop_front(&sh->arrivals)) != NULL) {
+        struct arrival *a = LIST_ITEM(l, struct arrival, link);
+
+        ASSERT(a->conn == NULL && list_empty(&a->asks));
+        mem_release(sh->mem, FOR_SESSION, a);
+    }
+    ASSERT(list_empty(&sh->departures));
+}

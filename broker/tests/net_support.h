@@ -1,0 +1,135 @@
+/* net_support: a broker without a network. Clients are buffers, time stands still until it is
+ * moved, shards take their turns one after the other: every test replays the same run. */
+#ifndef BROKER_TESTS_NET_SUPPORT_H
+#define BROKER_TESTS_NET_SUPPORT_H
+#include "base/env.h"
+#include "broker/broker.h"
+#include "broker/connection.h"
+#include "broker/shard.h"
+#include "mqtt/decode.h"
+#include "mqtt/packet.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct net {
+    struct env_test env;
+    struct broker *broker;
+    struct list clients;
+};
+
+/* One end of a network connection. */
+struct client {
+    struct list link;
+    struct net *net;
+    struct shard *shard;
+    struct connection *conn; /* NULL: gone */
+    struct transport_peer peer;
+    int version;
+    uint16_t next_id;      /* last packet identifier used by a helper below */
+    bool reading_off;      /* the broker has paused reading */
+    bool stalled;          /* takes what is sent, but says BLOCKED */
+    bool closed;           /* by the broker */
+    enum close_reason why; /* and for what */
+    char text[128];
+    uint8_t *in; /* what the broker has sent */
+    size_t in_len, in_at, in_cap;
+    unsigned writes; /* calls of send() */
+};
+
+/* config NULL: the defaults. */
+void net_init(struct net *n, unsigned shards, const struct broker_config *config);
+void net_init_auth(struct net *n, unsigned shards, const struct broker_config *config,
+                   const struct auth *auth);
+
+/* Close what is open and check that nothing is left in any shard's memory. */
+void net_fini(struct net *n);
+
+/* Turns of all shards until nothing is left to do. */
+void net_run(struct net *n);
+
+/* Let time pass, with turns at every moment at which a timer is due. */
+void net_sleep(struct net *n, uint64_t ms);
+
+/* A network connection to this shard, without CONNECT. */
+struct client *net_open(struct net *n, unsigned shard, int version);
+
+/* Bytes to the broker, then turns until it is quiet. client_feed(): without the turns. */
+void client_send(struct client *c, const void *data, size_t len);
+void client_feed(struct client *c, const void *data, size_t len);
+void client_send_packet(struct client *c, const struct mqtt_packet *p);
+void client_feed_packet(struct client *c, const struct mqtt_packet *p);
+
+/* The next packet from the broker; false: nothing is there. Its views stay valid until more comes.
+ */
+bool client_next(struct client *c, struct mqtt_packet *out);
+
+/* The next packet, which must be of this type; a failed check otherwise (and out is zeroed). */
+bool client_expect(struct client *c, enum mqtt_type type, struct mqtt_packet *out);
+
+/* Nothing (more) has come. */
+bool client_quiet(struct client *c);
+
+/* The client's end of the network connection goes away without a word; frees c. */
+void client_drop(struct client *c);
+
+/* The broker has closed, or closes, the connection; frees c. */
+void client_free(struct client *c);
+
+/* Stop and go on taking what the broker sends. */
+void client_stall(struct client *c);
+void client_unstall(struct client *c);
+
+/* ---- short forms ---- */
+
+struct connect_options {
+    const char *id;
+    bool clean;
+    uint32_t expiry_s; /* version 5; set when not 0 */
+    uint16_t keep_alive_s;
+    uint16_t receive_maximum;
+    uint32_t maximum_packet_size;
+    uint16_t topic_alias_maximum;
+    const char *will_topic, *will_payload;
+    uint8_t will_qos;
+    bool will_retain;
+    uint32_t will_delay_s;
+};
+
+/* Open, CONNECT, and a CONNACK that is a success; *out_present: session present. */
+struct client *net_connect(struct net *n, unsigned shard, int version,
+                           const struct connect_options *o, bool *out_present);
+
+/* The usual client: clean, this identifier. */
+struct client *net_client(struct net *n, unsigned shard, int version, const char *id);
+
+void client_connect_packet(struct mqtt_packet *p, int version, const struct connect_options *o);
+
+/* SUBSCRIBE with these options, SUBACK with this QoS. */
+void client_subscribe(struct client *c, const char *filter, uint8_t options);
+void client_subscribe_id(struct client *c, const char *filter, uint8_t options, uint32_t sub_id);
+/* The code of the SUBACK. */
+uint8_t client_try_subscribe(struct client *c, const char *filter, uint8_t options);
+uint8_t client_unsubscribe(struct client *c, const char *filter);
+
+/* PUBLISH and what belongs to it up to the last acknowledgement. */
+void client_publish(struct client *c, const char *topic, const char *payload, uint8_t qos,
+                    bool retain);
+/* Only the PUBLISH; the packet identifier is returned. */
+uint16_t client_start_publish(struct client *c, const char *topic, const char *payload, uint8_t qos,
+                              bool retain);
+
+/* A PUBLISH with this topic and payload comes next; it is acknowledged to the end when ack is true.
+ * Returns its packet identifier. */
+uint16_t client_expect_publish(struct client *c, const char *topic, const char *payload,
+                               uint8_t qos, bool ack);
+void client_send_ack(struct client *c, enum mqtt_type type, uint16_t packet_id, uint8_t reason);
+void client_disconnect(struct client *c, uint8_t reason);
+
+static inline struct mqtt_str text_str(const char *zero_terminated)
+{
+    return (struct mqtt_str){(const uint8_t *)zero_terminated,
+                             (uint32_t)__builtin_strlen(zero_terminated)};
+}
+#endif

@@ -1,0 +1,414 @@
+/* topic_tree: a trie over topic levels (trie.h). Children by literal name are edges, the child "+"
+ * is a pointer, and a filter that ends in '#' is held by the node in front of the '#'.
+ *
+ * Invariants:
+ *   1. a node other than the root has an entry, a literal child or a '+' child;
+ *   2. entry i of a list has place->node = that node and place->index = i;
+ *   3. levels and stack have room for the deepest filter ever added, so that matching never
+ * allocates: a walk leaves at most one branch behind per level. */
+#include "broker/topic_tree.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "broker/purposes.h"
+#include "broker/trie.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define FIRST_SUBS  1  /* most filters have one subscriber */
+#define FIRST_DEPTH 16 /* levels */
+
+struct subs {
+    struct topic_sub *v;
+    uint32_t n, capacity;
+};
+
+struct topic_node {
+    struct trie_node trie;
+    struct topic_node *plus; /* child "+" */
+    struct subs exact;       /* filters that end here */
+    struct subs multi;       /* filters that go on with "/#" and end */
+};
+
+/* A level of the name being matched. */
+struct level {
+    uint32_t at, len;
+    uint64_t hash;
+};
+
+/* A branch that the walk has left for later. */
+struct branch {
+    struct topic_node *node;
+    uint32_t depth; /* levels of the name consumed on the way to node */
+};
+
+struct topic_tree {
+    struct mem *mem;
+    struct trie trie;
+    struct topic_node *root;
+    struct level *levels;
+    struct branch *stack;
+    uint32_t depth; /* capacity of levels and stack */
+    size_t subs;
+    uint64_t generation;
+};
+
+static struct topic_node *parent_of(const struct topic_node *n)
+{
+    return (struct topic_node *)n->trie.parent;
+}
+
+static struct topic_node *find_child(const struct topic_tree *t, const struct topic_node *parent,
+                                     struct mqtt_str name, uint64_t hash)
+{
+    return (struct topic_node *)trie_child(&t->trie, &parent->trie, name, hash);
+}
+
+static struct topic_node *add_plus(struct topic_tree *t, struct topic_node *parent)
+{
+    if (parent->plus == NULL)
+        parent->plus =
+            (struct topic_node *)trie_new_node(&t->trie, &parent->trie, (struct mqtt_str){NULL, 0});
+    return parent->plus;
+}
+
+static bool is_plus(const struct topic_node *n)
+{
+    return parent_of(n)->plus == n;
+}
+
+/* Free n and its ancestors as far as nothing holds them (invariant 1). */
+static void prune(struct topic_tree *t, struct topic_node *n)
+{
+    while (n != t->root && n->trie.children == 0 && n->plus == NULL && n->exact.n == 0 &&
+           n->multi.n == 0) {
+        struct topic_node *parent = parent_of(n);
+
+        if (is_plus(n))
+            parent->plus = NULL;
+        trie_free_node(&t->trie, &n->trie);
+        n = parent;
+    }
+}
+
+/* ---- entries ---- */
+
+static struct subs *place_list(const struct topic_place *place)
+{
+    return place->multi ? &place->node->multi : &place->node->exact;
+}
+
+static int subs_push(struct topic_tree *t, struct subs *s, struct topic_sub sub)
+{
+    if (s->n == s->capacity) {
+        uint32_t capacity = s->capacity == 0 ? FIRST_SUBS : s->capacity * 2;
+        struct topic_sub *v = mem_try_realloc(t->mem, FOR_TOPIC_TREE, s->v, s->capacity * sizeof *v,
+                                              capacity * sizeof *v);
+
+        if (v == NULL)
+            return -ENOMEM;
+        s->v = v;
+        s->capacity = capacity;
+    }
+    s->v[s->n++] = sub;
+    return 0;
+}
+
+static void subs_take_out(struct topic_tree *t, struct subs *s, uint32_t i)
+{
+    s->v[i] = s->v[--s->n];
+    s->v[i].place->index = i; /* invariant 2 */
+    if (s->n == 0) {
+        mem_release(t->mem, FOR_TOPIC_TREE, s->v);
+        *s = (struct subs){0};
+    }
+}
+
+static int reserve_depth(struct topic_tree *t, uint32_t levels)
+{
+    uint32_t depth = t->depth;
+    struct level *l;
+    struct branch *b;
+
+    while (depth < levels + 2)
+        depth *= 2;
+    if (depth == t->depth)
+        return 0;
+    l = mem_try_realloc(t->mem, FOR_TOPIC_TREE, t->levels, t->depth * sizeof *l, depth * sizeof *l);
+    if (l == NULL)
+        return -ENOMEM;
+    t->levels = l;
+    b = mem_try_realloc(t->mem, FOR_TOPIC_TREE, t->stack, t->depth * sizeof *b, depth * sizeof *b);
+    if (b == NULL)
+        return -ENOMEM;
+    t->stack = b;
+    t->depth = depth;
+    return 0;
+}
+
+/* Walk down the filter, making nodes on the way. *out_node is the node of the last level that is
+ * not
+ * '#'. On error *out_node is the last node reached, for pruning. */
+static int descend(struct topic_tree *t, struct mqtt_str filter, struct topic_node **out_node,
+                   bool *out_multi)
+{
+    uint32_t at = 0, levels = 0;
+
+    *out_node = t->root;
+    *out_multi = false;
+    while (at <= filter.len) {
+        struct mqtt_str name = topic_level(filter, at);
+        struct topic_node *child;
+
+        at += name.len + 1;
+        if (name.len == 1 && name.p[0] == '#') {
+            *out_multi = true;
+            break;
+        }
+        if (name.len == 1 && name.p[0] == '+')
+            child = add_plus(t, *out_node);
+        else
+            child = (struct topic_node *)trie_add_child(&t->trie, &(*out_node)->trie, name);
+        if (child == NULL)
+            return -ENOMEM;
+        *out_node = child;
+        levels++;
+    }
+    return reserve_depth(t, levels);
+}
+
+/* ---- matching ---- */
+
+/* Levels of the name, as many as the deepest filter could need. Returns their number; *out_whole is
+ * false when the name goes on beyond them. */
+static uint32_t split(struct topic_tree *t, struct mqtt_str name, bool *out_whole)
+{
+    uint32_t at = 0, n = 0;
+
+    while (at <= name.len && n < t->depth) {
+        struct mqtt_str level = topic_level(name, at);
+
+        t->levels[n++] = (struct level){at, level.len, trie_hash(&t->trie, level)};
+        at += level.len + 1;
+    }
+    *out_whole = at > name.len;
+    return n;
+}
+
+static int report(const struct subs *s, topic_match_fn *fn, void *arg)
+{
+    return s->n == 0 ? 0 : fn(arg, s->v, s->n);
+}
+
+/* Report n, reached with all of the name consumed. */
+static int report_end(const struct topic_node *n, topic_match_fn *fn, void *arg)
+{
+    int rc = report(&n->exact, fn, arg);
+
+    return rc != 0 ? rc : report(&n->multi, fn, arg); /* "a/#" matches "a" too [v5 4.7.1.2] */
+}
+
+/* ---- public ---- */
+
+struct topic_tree *topic_tree_new(struct mem *mem, uint64_t seed)
+{
+    struct topic_tree *t = mem_try_alloc(mem, FOR_TOPIC_TREE, sizeof *t);
+
+    if (t == NULL)
+        return NULL;
+    *t = (struct topic_tree){.mem = mem, .depth = FIRST_DEPTH};
+    trie_init(&t->trie, mem, FOR_TOPIC_TREE, seed, sizeof *t->root);
+    t->root = (struct topic_node *)trie_new_node(&t->trie, NULL, (struct mqtt_str){NULL, 0});
+    t->levels = mem_try_alloc(mem, FOR_TOPIC_TREE, FIRST_DEPTH * sizeof *t->levels);
+    t->stack = mem_try_alloc(mem, FOR_TOPIC_TREE, FIRST_DEPTH * sizeof *t->stack);
+    if (t->root == NULL || t->levels == NULL || t->stack == NULL)
+        topic_tree_free(&t);
+    return t;
+}
+
+/* Free a node and the '+' children behind it, which no edge leads to. Their own literal children
+ * are edges of their own. */
+static void free_with_plus(void *arg, struct trie_node *node)
+{
+    struct topic_tree *t = arg;
+    struct topic_node *n = (struct topic_node *)node;
+
+    while (n != NULL) {
+        struct topic_node *next = n->plus;
+
+        mem_release(t->mem, FOR_TOPIC_TREE, n->exact.v);
+        mem_release(t->mem, FOR_TOPIC_TREE, n->multi.v);
+        mem_release(t->mem, FOR_TOPIC_TREE, n);
+        n = next;
+    }
+}
+
+void topic_tree_free(struct topic_tree **tree)
+{
+    struct topic_tree *t = *tree;
+
+    *tree = NULL;
+    if (t == NULL)
+        return;
+    trie_each(&t->trie, free_with_plus, t);
+    free_with_plus(t, &t->root->trie);
+    trie_fini(&t->trie);
+    mem_release(t->mem, FOR_TOPIC_TREE, t->levels);
+    mem_release(t->mem, FOR_TOPIC_TREE, t->stack);
+    mem_release(t->mem, FOR_TOPIC_TREE, t);
+}
+
+int topic_tree_add(struct topic_tree *t, struct mqtt_str filter, struct topic_sub sub,
+                   struct topic_place *place)
+{
+    struct topic_node *n;
+    bool multi;
+    int rc;
+
+    ASSERT(place->node == NULL);
+    sub.place = place;
+    rc = descend(t, filter, &n, &multi);
+    if (rc == 0)
+        rc = subs_push(t, multi ? &n->multi : &n->exact, sub);
+    if (rc != 0) {
+        prune(t, n);
+        return rc;
+    }
+    *place = (struct topic_place){n, (multi ? n->multi.n : n->exact.n) - 1, multi};
+    t->subs++;
+    t->generation++;
+    return 0;
+}
+
+void topic_tree_update(struct topic_place *place, uint8_t options, uint32_t sub_id)
+{
+    struct topic_sub *sub = &place_list(place)->v[place->index];
+
+    sub->options = options;
+    sub->sub_id = sub_id;
+}
+
+void topic_tree_remove(struct topic_tree *t, struct topic_place *place)
+{
+    struct topic_node *n = place->node;
+    struct subs *s;
+
+    if (n == NULL)
+        return;
+    s = place_list(place);
+    ASSERT(place->index < s->n && s->v[place->index].place == place);
+    subs_take_out(t, s, place->index);
+    *place = (struct topic_place){0};
+    t->subs--;
+    t->generation++;
+    prune(t, n);
+}
+
+size_t topic_tree_entries(struct topic_tree *t, struct mqtt_str filter,
+                          const struct topic_sub **out_subs)
+{
+    struct topic_node *n = t->root;
+    const struct subs *s = NULL;
+
+    for (uint32_t at = 0; at <= filter.len && n != NULL && s == NULL;) {
+        struct mqtt_str name = topic_level(filter, at);
+
+        at += name.len + 1;
+        if (name.len == 1 && name.p[0] == '#')
+            s = &n->multi;
+        else if (name.len == 1 && name.p[0] == '+')
+            n = n->plus;
+        else
+            n = find_child(t, n, name, trie_hash(&t->trie, name));
+    }
+    if (n == NULL)
+        return 0;
+    if (s == NULL)
+        s = &n->exact;
+    *out_subs = s->v;
+    return s->n;
+}
+
+const struct topic_sub *topic_place_entry(const struct topic_place *place)
+{
+    return &place_list(place)->v[place->index];
+}
+
+size_t topic_place_filter_len(const struct topic_place *place)
+{
+    size_t len = place->multi ? 2 : 0; /* each level with the '/' behind it */
+
+    for (const struct topic_node *n = place->node; n->trie.parent != NULL; n = parent_of(n))
+        len += (is_plus(n) ? 1u : n->trie.name_len) + 1;
+    return len - 1;
+}
+
+/* Put text in front of what stands behind at. */
+static size_t prepend(uint8_t *out, size_t at, const void *text, size_t len)
+{
+    ASSERT(len <= at);
+    memcpy(out + at - len, text, len);
+    return at - len;
+}
+
+size_t topic_place_filter(const struct topic_place *place, uint8_t *out, size_t cap)
+{
+    const struct topic_node *n = place->node;
+    size_t at = cap;
+    bool last = !place->multi;
+
+    if (place->multi)
+        at = prepend(out, at, "#", 1);
+    for (; n->trie.parent != NULL; n = parent_of(n), last = false) {
+        /* the name stands behind the struct, see trie.h */
+        const void *name = is_plus(n) ? (const void *)"+" : n + 1;
+
+        if (!last)
+            at = prepend(out, at, "/", 1);
+        at = prepend(out, at, name, is_plus(n) ? 1 : n->trie.name_len);
+    }
+    memmove(out, out + at, cap - at);
+    return cap - at;
+}
+
+int topic_tree_match(struct topic_tree *t, struct mqtt_str name, topic_match_fn *fn, void *arg)
+{
+    bool whole, dollar = name.len > 0 && name.p[0] == '$';
+    uint32_t levels = split(t, name, &whole), depth = 0, left = 0;
+    struct topic_node *n = t->root;
+    int rc;
+
+    for (;;) {
+        bool closed = depth == 0 && dollar; /* no wildcard here [v5 MQTT-4.7.2-1] */
+
+        if (depth == levels) {
+            rc = whole ? report_end(n, fn, arg) : report(&n->multi, fn, arg);
+            n = NULL;
+        } else {
+            const struct level *l = &t->levels[depth];
+
+            rc = closed ? 0 : report(&n->multi, fn, arg);
+            if (n->plus != NULL && !closed)
+                t->stack[left++] = (struct branch){n->plus, depth + 1};
+            n = n->trie.children == 0
+                    ? NULL
+                    : find_child(t, n, (struct mqtt_str){name.p + l->at, l->len}, l->hash);
+            depth++;
+        }
+        if (rc != 0)
+            return rc;
+        if (n == NULL) {
+            if (left == 0)
+                return 0;
+            left--;
+            n = t->stack[left].node;
+            depth = t->stack[left].depth;
+        }
+    }
+}
+
+struct topic_tree_stats topic_tree_stats(const struct topic_tree *t)
+{
+    return (struct topic_tree_stats){t->trie.nodes, t->subs, t->generation};
+}

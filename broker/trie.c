@@ -1,0 +1,113 @@
+/* trie: see trie.h. */
+#include "broker/trie.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+struct edge_key {
+    const struct trie *trie;
+    const struct trie_node *parent;
+    struct mqtt_str name;
+};
+
+static bool edge_equal(const void *item, const void *key, size_t key_len)
+{
+    const struct trie_node *n = item;
+    const struct edge_key *k = key;
+
+    (void)key_len;
+    return n->parent == k->parent && mqtt_str_eq(trie_name(k->trie, n), k->name);
+}
+
+static uint64_t edge_hash(const struct trie_node *parent, uint64_t name_hash)
+{
+    uint64_t h = name_hash ^ ((uint64_t)(uintptr_t)parent >> 4) * UINT64_C(0x9E3779B97F4A7C15);
+
+    return h ^ h >> 29;
+}
+
+struct mqtt_str topic_level(struct mqtt_str topic, uint32_t at)
+{
+    const uint8_t *from = topic.p + at;
+    const uint8_t *slash = memchr(from, '/', topic.len - at);
+
+    return (struct mqtt_str){from, slash != NULL ? (uint32_t)(slash - from) : topic.len - at};
+}
+
+void trie_init(struct trie *t, struct mem *mem, unsigned purpose, uint64_t seed, size_t node_size)
+{
+    *t = (struct trie){.mem = mem, .purpose = purpose, .seed = seed, .node_size = node_size};
+    map_init(&t->edges, mem, purpose, edge_equal);
+}
+
+void trie_fini(struct trie *t)
+{
+    map_fini(&t->edges);
+}
+
+struct trie_node *trie_new_node(struct trie *t, struct trie_node *parent, struct mqtt_str name)
+{
+    struct trie_node *n = mem_try_alloc(t->mem, t->purpose, t->node_size + name.len);
+
+    if (n == NULL)
+        return NULL;
+    memset(n, 0, t->node_size);
+    n->parent = parent;
+    n->name_len = (uint16_t)name.len;
+    if (name.len > 0)
+        memcpy((uint8_t *)n + t->node_size, name.p, name.len);
+    t->nodes++;
+    return n;
+}
+
+void trie_free_node(struct trie *t, struct trie_node *n)
+{
+    ASSERT(n->children == 0);
+    if (n->edge) {
+        struct mqtt_str name = trie_name(t, n);
+        struct edge_key key = {t, n->parent, name};
+
+        map_remove(&t->edges, edge_hash(n->parent, trie_hash(t, name)), &key, sizeof key);
+        n->parent->children--;
+    }
+    t->nodes--;
+    mem_release(t->mem, t->purpose, n);
+}
+
+struct trie_node *trie_child(const struct trie *t, const struct trie_node *parent,
+                             struct mqtt_str name, uint64_t hash)
+{
+    struct edge_key key = {t, parent, name};
+
+    return map_find(&t->edges, edge_hash(parent, hash), &key, sizeof key);
+}
+
+struct trie_node *trie_add_child(struct trie *t, struct trie_node *parent, struct mqtt_str name)
+{
+    uint64_t hash = trie_hash(t, name);
+    struct trie_node *n = trie_child(t, parent, name, hash);
+
+    if (n != NULL)
+        return n;
+    n = trie_new_node(t, parent, name);
+    if (n == NULL)
+        return NULL;
+    if (map_add(&t->edges, edge_hash(parent, hash), n) != 0) {
+        trie_free_node(t, n);
+        return NULL;
+    }
+    n->edge = true;
+    parent->children++;
+    return n;
+}
+
+void trie_each(struct trie *t, void (*fn)(void *arg, struct trie_node *n), void *arg)
+{
+    struct trie_node *n;
+    uint64_t cursor = 0;
+
+    while ((n = map_next(&t->edges, &cursor)) != NULL)
+        fn(arg, n);
+}

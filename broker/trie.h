@@ -1,0 +1,67 @@
+/* trie: the levels of topics as nodes; what topic_tree.c and retained.c have in common. All edges
+ * of all nodes are in one hash table, keyed by (parent, level name): one look-up a level, and a
+ * node with a million children costs no more than a node with one. */
+#ifndef BROKER_TRIE_H
+#define BROKER_TRIE_H
+#include "base/map.h"
+#include "mqtt/str.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mem;
+
+/* First member of the users' node structs; the name stands behind the whole struct. */
+struct trie_node {
+    struct trie_node *parent; /* NULL: the root */
+    uint32_t children;        /* edges from here */
+    uint16_t name_len;
+    bool edge; /* reached by an edge; false: by a pointer of the user's */
+};
+
+struct trie {
+    struct mem *mem;
+    struct map edges;
+    uint64_t seed;
+    size_t node_size; /* of the users' struct */
+    size_t nodes;
+    unsigned purpose;
+};
+
+void trie_init(struct trie *t, struct mem *mem, unsigned purpose, uint64_t seed, size_t node_size);
+
+/* Free the edge table; the nodes are the user's to free first. */
+void trie_fini(struct trie *t);
+
+/* A zeroed node that no edge leads to: a root, or a child behind a pointer. NULL: out of memory. */
+struct trie_node *trie_new_node(struct trie *t, struct trie_node *parent, struct mqtt_str name);
+
+/* Free a node without children, and the edge to it. */
+void trie_free_node(struct trie *t, struct trie_node *n);
+
+/* The hash of a level name, for trie_child(): computed once, used at many nodes. */
+static inline uint64_t trie_hash(const struct trie *t, struct mqtt_str name)
+{
+    return hash_bytes(t->seed, name.p, name.len);
+}
+
+/* The child by this name, or NULL. */
+struct trie_node *trie_child(const struct trie *t, const struct trie_node *parent,
+                             struct mqtt_str name, uint64_t hash);
+
+/* The child by this name, made if need be; NULL: out of memory. */
+struct trie_node *trie_add_child(struct trie *t, struct trie_node *parent, struct mqtt_str name);
+
+static inline struct mqtt_str trie_name(const struct trie *t, const struct trie_node *n)
+{
+    return (struct mqtt_str){(const uint8_t *)n + t->node_size, n->name_len};
+}
+
+/* Call fn for every node that an edge leads to, in no order; fn may free the node by mem_release().
+ * For taking the whole trie down. */
+void trie_each(struct trie *t, void (*fn)(void *arg, struct trie_node *n), void *arg);
+
+/* The level that starts at offset at (at <= topic.len); the next one starts at + level.len + 1. */
+struct mqtt_str topic_level(struct mqtt_str topic, uint32_t at);
+#endif
