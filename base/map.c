@@ -24,9 +24,9 @@
 #define RESIZE_ITEMS 8
 #define RESIZE_SLOTS 64
 
-/* The memory of old goes back in steps of this many slots (512 KiB), because to give back hundreds
- * of megabytes at once would take the system milliseconds. */
-#define RESIZE_CUT   32768
+/* The memory of old goes back in steps of this many slots (64 KiB), because it takes the system a
+ * millisecond and more to free tens of megabytes at once. */
+#define RESIZE_CUT   4096
 
 static size_t table_slots(const struct map_table *t)
 {

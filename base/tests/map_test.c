@@ -167,7 +167,7 @@ static void test_no_stall(void)
             worst_release = used - mem_used(mem, PURPOSE);
     }
     CHECK(worst > 0 && worst <= 8);
-    CHECK(worst_release <= (520 << 10));
+    CHECK(worst_release <= (72 << 10));
     teardown();
 }
 
