@@ -79,7 +79,6 @@ void mqtt__put_props(struct mqtt_writer *w, int version, const struct mqtt_props
     if (version != MQTT_V5)
         return;
     put_list(&count, props);
-    w->bad |= count.bad;
     mqtt__put_varint(w, count.n);
     put_list(w, props);
 }

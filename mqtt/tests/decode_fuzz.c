@@ -3,17 +3,9 @@
 #include "mqtt/decode.h"
 #include "mqtt/encode.h"
 
+#include "base/fuzz.h"
+#include "mqtt/tests/must_support.h"
 #include "mqtt/tests/packet_support.h"
-
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 /* Encode and decode *p, which must come out equal; returns the size that the encoder gave it. */
 static size_t again(const struct mqtt_packet *p, int version, enum mqtt_side sender)

@@ -385,6 +385,8 @@ static void publish_faults(void)
         {5, S, 0x90, "30 (<+> ())"},
         {5, C, 0x90, "30 (<a/b/c/d/e/+/f> ())"},
         {5, C, PE, "30 (<> ())"},
+        {5, C, 0x90, "30 (<a/#> (23 0001))"}, /* an alias excuses nothing but the empty name */
+        {5, C, MP, "30 ({80} (23 0001))"},
         /* The same in 3.x [v3 MQTT-3.3.2-1] [v3 MQTT-3.3.2-2] [v3 MQTT-4.7.3-1] [v3 MQTT-4.7.3-2]
          */
         {4, C, MP, "30 ({C080})"},

@@ -2,11 +2,10 @@
  * the input, byte 0 chooses version and sender, byte 1 the size limit, byte 2 the pieces. */
 #include "mqtt/frame.h"
 
-#include <stdlib.h>
+#include "base/fuzz.h"
+#include "mqtt/tests/must_support.h"
 
 #define HEAD 3
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct stream {
     const uint8_t *data;
@@ -15,12 +14,6 @@ struct stream {
     enum mqtt_side sender;
     uint32_t max_size;
 };
-
-static void must(bool ok)
-{
-    if (!ok)
-        abort();
-}
 
 /* The first len bytes from at on, in a block of that size. */
 static int frame_of(const struct stream *s, size_t at, size_t len, struct mqtt_frame *out)
@@ -52,7 +45,7 @@ static void grow(const struct stream *s, size_t at, size_t step, int want_rc,
         must(f.head == want->head && f.header_len == want->header_len &&
              f.body_len == want->body_len && f.total == want->total);
     if (rc == 0)
-        must(f.total == f.header_len + f.body_len && f.total <= s->max_size);
+        must(f.total == f.header_len + f.body_len && f.total <= s->max_size && f.total <= len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

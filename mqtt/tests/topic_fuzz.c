@@ -1,17 +1,9 @@
 /* topic_fuzz: a filter, a line feed, a name; against a slow reading of the standard by levels. */
 #include "mqtt/topic.h"
 
+#include "base/fuzz.h"
 #include "mqtt/reason.h"
-
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool ok)
-{
-    if (!ok)
-        abort();
-}
+#include "mqtt/tests/must_support.h"
 
 /* Cut the first level off *rest; *last: it was the last one. */
 static struct mqtt_str level(struct mqtt_str *rest, bool *last)

@@ -1,9 +1,8 @@
 /* utf8_fuzz: against a decoder that computes each code point and judges that. */
 #include "mqtt/utf8.h"
 
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "base/fuzz.h"
+#include "mqtt/tests/must_support.h"
 
 /* Bytes of the sequence that a lead byte announces; 0: it is none. */
 static size_t announced(uint8_t lead)
@@ -55,13 +54,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         uint8_t *p = malloc(len + (len == 0));
         struct mqtt_str s = {p, (uint32_t)len};
 
-        if (p == NULL)
-            abort();
+        must(p != NULL);
         if (len > 0)
             memcpy(p, data + from, len);
-        if (mqtt_utf8_valid(s) != naive(p, len, false) ||
-            mqtt_utf8_payload_valid(s) != naive(p, len, true))
-            abort();
+        must(mqtt_utf8_valid(s) == naive(p, len, false));
+        must(mqtt_utf8_payload_valid(s) == naive(p, len, true));
         free(p);
     }
     return 0;
