@@ -35,6 +35,7 @@ struct broker {
     uint64_t started_ms;    /* monotonic */
     _Atomic int memory_pressure;
     _Atomic bool draining; /* no new connections */
+    _Atomic unsigned settled; /* shards that have done step 1 of drain.h */
     char version[32];
 };
 

@@ -44,20 +44,27 @@ static bool too_many(const struct shard *sh)
 
 static void on_timer(struct timer *t);
 
+bool connection_admitted(const struct shard *sh, enum close_reason *out_why)
+{
+    const struct broker *b = sh->broker;
+    int pressure = atomic_load_explicit(&b->memory_pressure, memory_order_relaxed);
+
+    *out_why = CLOSE_SHUTTING_DOWN;
+    if (atomic_load_explicit(&b->draining, memory_order_relaxed))
+        return false;
+    *out_why = CLOSE_BUSY;
+    return pressure != MEMORY_FULL && !too_many(sh);
+}
+
 struct connection *connection_new(struct shard *sh, const struct transport_ops *ops, void *link,
                                   const struct transport_peer *peer, enum close_reason *out_why)
 {
-    struct broker *b = sh->broker;
-    struct connection *c = NULL;
+    struct connection *c;
 
+    if (!connection_admitted(sh, out_why))
+        return NULL;
     *out_why = CLOSE_NO_MEMORY;
-    if (atomic_load_explicit(&b->draining, memory_order_relaxed))
-        *out_why = CLOSE_SHUTTING_DOWN;
-    else if (too_many(sh) ||
-             atomic_load_explicit(&b->memory_pressure, memory_order_relaxed) == MEMORY_FULL)
-        *out_why = CLOSE_BUSY;
-    else
-        c = mem_try_alloc(sh->mem, FOR_CONNECTION, sizeof *c);
+    c = mem_try_alloc(sh->mem, FOR_CONNECTION, sizeof *c);
     if (c == NULL)
         return NULL;
     memset(c, 0, sizeof *c);

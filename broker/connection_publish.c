@@ -282,6 +282,8 @@ void on_publish_packet(struct connection *c, struct mqtt_publish *p)
     const char *detail;
     int rc;
 
+    if (sh->drain.on)
+        return; /* not acknowledged: the client will send it again elsewhere */
     COUNT(&sh->counters, publishes_received);
     COUNT_ADD(&sh->counters, publish_bytes_received, p->payload.len);
     c->publishes = true;

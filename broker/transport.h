@@ -58,8 +58,11 @@ struct transport_peer {
 
 /* ---- what the transport calls ---- */
 
-/* A network connection is there, ready for MQTT bytes. NULL: refuse it (why in *out_why): too many
- * connections, out of memory, shutting down. */
+/* Would a new connection be taken now? False with the reason: too many connections, out of memory,
+ * shutting down. */
+bool connection_admitted(const struct shard *sh, enum close_reason *out_why);
+
+/* A network connection is there, ready for MQTT bytes. NULL: refuse it (why in *out_why). */
 struct connection *connection_new(struct shard *sh, const struct transport_ops *ops, void *link,
                                   const struct transport_peer *peer, enum close_reason *out_why);
 

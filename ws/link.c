@@ -1,0 +1,375 @@
+/* link: one network connection between libwebsockets and the broker.
+ *
+ * Sending: the broker's bytes go out by lws_write() at once, as long as lws holds nothing back;
+ * what a socket does not take lws keeps, and nothing more is given to it until its writable
+ * callback (two writes on top of each other corrupt the stream). With permessage-deflate everything
+ * goes through the writable callback. Closing waits for it too, unless the receive callback can do
+ * it on its way out. */
+#include "base/assert.h"
+#include "base/mem.h"
+#include "broker/purposes.h"
+#include "broker/shard.h"
+#include "ws/ws_priv.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LINK_MAGIC             0x4c494e4bu
+#define CLOSE_TEXT_MAX         123   /* bytes [RFC 6455 5.5] */
+#define CLOSE_TIMEOUT_S        5     /* for the peer to take the last bytes and close */
+#define DEFLATE_BYTES_PER_LINK 50000 /* both windows, hash chains and buffers of zlib, about */
+
+/* ---- life ---- */
+
+static void on_ping_timer(struct timer *t);
+
+static void set_peer(struct link *k, const struct sockaddr_storage *from)
+{
+    const struct ws_listener_config *cfg = k->socket->config;
+    const char *name = k->socket->listener->name;
+    uint16_t port = 0;
+
+    if (from->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)from;
+
+        inet_ntop(AF_INET, &in->sin_addr, k->address, sizeof k->address);
+        port = ntohs(in->sin_port);
+    } else if (from->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const void *)from;
+
+        inet_ntop(AF_INET6, &in6->sin6_addr, k->address, sizeof k->address);
+        port = ntohs(in6->sin6_port);
+    }
+    k->peer = (struct transport_peer){
+        .address = {(const uint8_t *)k->address, (uint32_t)strlen(k->address)},
+        .port = port,
+        .listener = {(const uint8_t *)name, (uint32_t)strlen(name)},
+        .tls = ws_protocol_has_tls(cfg->protocol),
+        .websocket = ws_protocol_is_websocket(cfg->protocol),
+        .allow_anonymous = cfg->allow_anonymous,
+        .max_packet_size = cfg->max_packet_size};
+}
+
+struct link *link_new(struct socket *so, const struct sockaddr_storage *from)
+{
+    struct shard *sh = so->loop->shard;
+    struct link *k = mem_try_alloc(sh->mem, FOR_TRANSPORT, sizeof *k);
+
+    if (k == NULL)
+        return NULL;
+    memset(k, 0, sizeof *k);
+    k->magic = LINK_MAGIC;
+    k->loop = so->loop;
+    k->socket = so;
+    k->how = ws_protocol_is_websocket(so->config->protocol) ? LWS_WRITE_BINARY : LWS_WRITE_RAW;
+    timer_init(&k->ping, on_ping_timer);
+    set_peer(k, from);
+    atomic_fetch_add_explicit(&k->socket->listener->open, 1, memory_order_relaxed);
+    return k;
+}
+
+void link_free(struct link *k)
+{
+    struct ws_loop *l = k->loop;
+    struct mem *mem = l->shard->mem;
+
+    ASSERT(k->magic == LINK_MAGIC && k->conn == NULL);
+    timer_stop(&l->shard->timers, &k->ping);
+    if (k->deflate)
+        atomic_fetch_sub_explicit(&l->server->deflate_bytes, DEFLATE_BYTES_PER_LINK,
+                                  memory_order_relaxed);
+    atomic_fetch_sub_explicit(&k->socket->listener->open, 1, memory_order_relaxed);
+    mem_release(mem, FOR_TRANSPORT, k->held);
+    mem_release(mem, FOR_TRANSPORT, k->close_text);
+    k->magic = 0;
+    mem_release(mem, FOR_TRANSPORT, k);
+}
+
+/* ---- sending ---- */
+
+/* Keep a copy until lws calls for it. */
+static enum transport_sent hold(struct link *k, const uint8_t *data, size_t len)
+{
+    ASSERT(k->held == NULL);
+    k->held = mem_try_alloc(k->loop->shard->mem, FOR_TRANSPORT, LWS_PRE + len);
+    if (k->held == NULL)
+        return TRANSPORT_DEAD;
+    memcpy(k->held + LWS_PRE, data, len);
+    k->held_len = len;
+    lws_callback_on_writable(k->wsi);
+    return TRANSPORT_BLOCKED;
+}
+
+static enum transport_sent op_send(void *link, uint8_t *data, size_t len)
+{
+    struct link *k = link;
+
+    k->sent_ms = k->loop->shard->now_ms;
+    if (k->deflate)
+        return hold(k, data, len);
+    if (lws_write(k->wsi, data, len, k->how) < 0) {
+        lws_set_timeout(k->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+        return TRANSPORT_DEAD;
+    }
+    if (!lws_partial_buffered(k->wsi))
+        return TRANSPORT_SENT;
+    lws_callback_on_writable(k->wsi);
+    return TRANSPORT_BLOCKED;
+}
+
+static void op_close(void *link, enum close_reason why, struct mqtt_str text)
+{
+    struct link *k = link;
+    size_t len = text.len < CLOSE_TEXT_MAX ? text.len : CLOSE_TEXT_MAX;
+
+    k->closing = true;
+    k->why = why;
+    if (k->how == LWS_WRITE_BINARY) {
+        k->close_text = mem_try_alloc(k->loop->shard->mem, FOR_TRANSPORT, len + 1);
+        if (k->close_text != NULL) {
+            memcpy(k->close_text, text.p, len);
+            k->close_text[len] = '\0';
+        }
+    }
+    timer_stop(&k->loop->shard->timers, &k->ping);
+    lws_rx_flow_control(k->wsi, 1); /* the peer's Close frame has to be read */
+    lws_callback_on_writable(k->wsi);
+    lws_set_timeout(k->wsi, PENDING_TIMEOUT_USER_OK, CLOSE_TIMEOUT_S);
+}
+
+static void op_read_enable(void *link, bool on)
+{
+    struct link *k = link;
+
+    if (!k->closing)
+        lws_rx_flow_control(k->wsi, on);
+}
+
+static const struct transport_ops ops = {op_send, op_close, op_read_enable};
+
+/* Nothing of ours waits in lws any more: close. What a callback returns to end the connection. */
+static int end(struct link *k)
+{
+    const char *text = k->close_text != NULL ? k->close_text : "";
+
+    if (k->how == LWS_WRITE_BINARY)
+        lws_close_reason(k->wsi, (enum lws_close_status)close_info(k->why)->ws,
+                         (unsigned char *)(uintptr_t)text, strlen(text));
+    return -1;
+}
+
+static bool pending(const struct link *k)
+{
+    return k->held != NULL || lws_partial_buffered(k->wsi);
+}
+
+static int on_writable(struct link *k)
+{
+    if (k->held != NULL) {
+        int n = lws_write(k->wsi, k->held + LWS_PRE, k->held_len, k->how);
+
+        mem_release(k->loop->shard->mem, FOR_TRANSPORT, k->held);
+        k->held = NULL;
+        lws_callback_on_writable(k->wsi); /* again, when it is out */
+        return n < 0 ? -1 : 0;
+    }
+    if (k->closing)
+        return end(k);
+    if (k->conn != NULL && k->conn->out.blocked)
+        connection_writable(k->conn);
+    return 0;
+}
+
+/* ---- receiving ---- */
+
+/* What a callback that has brought input returns. */
+static int after_input(struct link *k)
+{
+    return k->closing && !pending(k) ? end(k) : 0;
+}
+
+static bool frame_too_large(const struct link *k, size_t len)
+{
+    const struct ws_listener_config *cfg = k->socket->config;
+    uint64_t max = cfg->max_frame_size;
+
+    return max != 0 && (uint64_t)len + lws_remaining_packet_payload(k->wsi) > max;
+}
+
+static int on_frame(struct link *k, const uint8_t *data, size_t len)
+{
+    if (k->closing || k->conn == NULL)
+        return 0;
+    k->heard_ms = k->loop->shard->now_ms;
+    if (!lws_frame_is_binary(k->wsi)) /* [v5 MQTT-6.0.0-1] */
+        connection_fail(k->conn, CLOSE_WS_TEXT);
+    else if (frame_too_large(k, len))
+        connection_fail(k->conn, CLOSE_WS_TOO_BIG);
+    else
+        connection_input(k->conn, data, len);
+    return after_input(k);
+}
+
+static int on_bytes(struct link *k, const uint8_t *data, size_t len)
+{
+    if (!k->closing && k->conn != NULL)
+        connection_input(k->conn, data, len);
+    return after_input(k);
+}
+
+/* ---- pings: idle proxies keep the connection, and a dead peer shows ---- */
+
+static void arm_ping(struct link *k)
+{
+    const struct ws_listener_config *cfg = k->socket->config;
+    struct shard *sh = k->loop->shard;
+    uint32_t wait_ms = k->pinged ? cfg->ping_timeout_ms : cfg->ping_interval_ms;
+
+    if (cfg->ping_interval_ms == 0)
+        return;
+    timer_start(&sh->timers, &k->ping, sh->now_ms + (wait_ms != 0 ? wait_ms : 1000));
+}
+
+static void send_ping(struct link *k)
+{
+    uint8_t frame[LWS_PRE + 4] = {0};
+
+    if (pending(k) || k->conn->out.blocked)
+        return; /* what is under way proves as much */
+    k->sent_ms = k->loop->shard->now_ms;
+    k->pinged = k->socket->config->ping_timeout_ms != 0;
+    lws_write(k->wsi, frame + LWS_PRE, 0, LWS_WRITE_PING);
+}
+
+static void on_ping_timer(struct timer *t)
+{
+    struct link *k = CONTAINER_OF(t, struct link, ping);
+    const struct ws_listener_config *cfg = k->socket->config;
+    uint64_t now_ms = k->loop->shard->now_ms;
+
+    if (k->conn == NULL || k->closing)
+        return;
+    if (k->pinged && now_ms - k->heard_ms >= cfg->ping_timeout_ms) {
+        connection_fail(k->conn, CLOSE_PING_TIMEOUT);
+        return;
+    }
+    k->pinged = false;
+    /* Not needed while both directions are alive anyway. */
+    if (now_ms - k->sent_ms >= cfg->ping_interval_ms ||
+        now_ms - k->heard_ms >= cfg->ping_interval_ms)
+        send_ping(k);
+    arm_ping(k);
+}
+
+/* ---- the handshake is through ---- */
+
+static int refuse(struct link *k, enum close_reason why)
+{
+    k->closing = true;
+    k->why = why;
+    return end(k);
+}
+
+static int open_connection(struct link *k)
+{
+    struct shard *sh = k->loop->shard;
+    enum close_reason why;
+
+    k->heard_ms = k->sent_ms = sh->now_ms;
+    k->conn = connection_new(sh, &ops, k, &k->peer, &why);
+    return k->conn == NULL ? refuse(k, why) : 0;
+}
+
+static int on_established(struct link *k)
+{
+    const struct ws_listener_config *cfg = k->socket->config;
+    char number[4];
+
+    if (k->deflate) {
+        snprintf(number, sizeof number, "%u", cfg->deflate_window_bits);
+        lws_set_extension_option(k->wsi, "permessage-deflate", "server_max_window_bits", number);
+        lws_set_extension_option(k->wsi, "permessage-deflate", "mem_level", "4");
+        snprintf(number, sizeof number, "%u", cfg->deflate_level);
+        lws_set_extension_option(k->wsi, "permessage-deflate", "compression_level", number);
+    }
+    arm_ping(k);
+    return open_connection(k);
+}
+
+/* Compression costs memory; when the budget is used up further clients do without it. */
+static int confirm_extension(struct link *k)
+{
+    struct ws_server *s = k->loop->server;
+    int64_t before =
+        atomic_fetch_add_explicit(&s->deflate_bytes, DEFLATE_BYTES_PER_LINK, memory_order_relaxed);
+
+    if (before + DEFLATE_BYTES_PER_LINK > (int64_t)k->loop->config->deflate_memory) {
+        atomic_fetch_sub_explicit(&s->deflate_bytes, DEFLATE_BYTES_PER_LINK, memory_order_relaxed);
+        return 1;
+    }
+    k->deflate = true;
+    return 0;
+}
+
+static void on_closed(struct link *k)
+{
+    struct connection *c = k->conn;
+
+    k->conn = NULL;
+    if (c != NULL)
+        connection_closed(c);
+}
+
+static void on_destroyed(struct link *k)
+{
+    on_closed(k);
+    lws_set_opaque_user_data(k->wsi, NULL);
+    if (k->loop->adopting == k)
+        k->loop->adopting = NULL;
+    link_free(k);
+}
+
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t len)
+{
+    struct link *k = wsi == NULL ? NULL : lws_get_opaque_user_data(wsi);
+
+    (void)user;
+    if (k == NULL)
+        return 0; /* of the context or a vhost, not of a connection */
+    ASSERT(k->magic == LINK_MAGIC);
+    k->wsi = wsi;
+    loop_enter(k->loop);
+    switch (reason) {
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return upgrade_confirm(k);
+    case LWS_CALLBACK_HTTP:
+        return k->socket->listener->admin ? admin_request(k) : upgrade_plain_http(k);
+    case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY: return confirm_extension(k);
+    case LWS_CALLBACK_ESTABLISHED: return on_established(k);
+    case LWS_CALLBACK_RAW_ADOPT: return open_connection(k);
+    case LWS_CALLBACK_RECEIVE: return on_frame(k, in, len);
+    case LWS_CALLBACK_RAW_RX: return on_bytes(k, in, len);
+    case LWS_CALLBACK_RECEIVE_PONG:
+        k->heard_ms = k->loop->shard->now_ms;
+        k->pinged = false;
+        return 0;
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+    case LWS_CALLBACK_RAW_WRITEABLE: return on_writable(k);
+    case LWS_CALLBACK_CLOSED:
+    case LWS_CALLBACK_RAW_CLOSE: on_closed(k); return 0;
+    case LWS_CALLBACK_WSI_DESTROY: on_destroyed(k); return 0;
+    default: return 0;
+    }
+}
+
+#define PROTOCOL(subprotocol)                                                   \
+    {                                                                           \
+        .name = subprotocol, .callback = on_event, .rx_buffer_size = READ_SIZE, \
+        .tx_packet_size = 2 * READ_SIZE                                         \
+    }
+
+/* The subprotocols that clients of all ages offer; the first that a client names is taken. */
+const struct lws_protocols link_protocols[] = {PROTOCOL("mqtt"), PROTOCOL("mqttv3.1"),
+                                               PROTOCOL("mqttv3.1.1"), PROTOCOL("mqttv5"),
+                                               LWS_PROTOCOL_LIST_TERM};

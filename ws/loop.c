@@ -1,0 +1,262 @@
+/* loop: one thread, one libuv loop, one libwebsockets context, one shard. The shard's turn begins
+ * with the first callback after the loop has waited and ends before it waits again: everything that
+ * was ready is read and routed, then each connection with output is written to once. */
+#include "base/assert.h"
+#include "base/log.h"
+#include "broker/broker.h"
+#include "broker/drain.h"
+#include "broker/shard.h"
+#include "ws/ws_priv.h"
+
+#include <string.h>
+
+#define KILL_GRACE_MS 1000 /* after the drain's deadline, for Close frames to go out */
+
+/* ---- the turn ---- */
+
+void loop_enter(struct ws_loop *l)
+{
+    if (l->in_turn)
+        return;
+    l->in_turn = true;
+    shard_turn_begin(l->shard);
+}
+
+static void on_timer(uv_timer_t *t)
+{
+    loop_enter(t->loop->data);
+}
+
+static void on_idle(uv_idle_t *i)
+{
+    loop_enter(i->loop->data);
+}
+
+/* Have the loop come back when the shard needs it. */
+static void arm(struct ws_loop *l)
+{
+    uint64_t due = shard_next_turn_ms(l->shard), now = l->shard->now_ms;
+
+    if (due <= now) {
+        if (!uv_is_active((uv_handle_t *)&l->idle))
+            uv_idle_start(&l->idle, on_idle);
+        return;
+    }
+    if (uv_is_active((uv_handle_t *)&l->idle))
+        uv_idle_stop(&l->idle);
+    if (due == l->armed_ms && uv_is_active((uv_handle_t *)&l->timer))
+        return;
+    l->armed_ms = due;
+    if (due == TIMER_NEVER)
+        uv_timer_stop(&l->timer);
+    else
+        uv_timer_start(&l->timer, on_timer, due - now, 0);
+}
+
+/* The thread ends; loop_fini() does the rest when all have. */
+static void stop(struct ws_loop *l)
+{
+    struct ws_server *s = l->server;
+
+    pthread_mutex_lock(&s->lock);
+    if (!l->ended && l->answered != s->requests)
+        s->missing--;
+    l->ended = true;
+    pthread_cond_broadcast(&s->answered);
+    pthread_mutex_unlock(&s->lock);
+    uv_stop(&l->uv);
+}
+
+static void end_turn(struct ws_loop *l)
+{
+    if (!l->in_turn)
+        return;
+    shard_turn_end(l->shard);
+    l->in_turn = false;
+    if (l->draining && (shard_drained(l->shard) || l->shard->now_ms >= l->kill_ms))
+        stop(l);
+    arm(l);
+}
+
+static void on_prepare(uv_prepare_t *p)
+{
+    end_turn(p->loop->data);
+}
+
+static void on_check(uv_check_t *c)
+{
+    end_turn(c->loop->data);
+}
+
+/* ---- requests from outside ---- */
+
+static const struct ws_listener_config *config_of(const struct ws_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_listeners; i++)
+        if (strcmp(config->listeners[i].name, name) == 0)
+            return &config->listeners[i];
+    return NULL; /* the admin pages */
+}
+
+static void reload(struct ws_loop *l, const struct loop_request *r)
+{
+    l->shard->config = *r->broker_config;
+    l->config = r->config;
+    for (size_t i = 0; i < l->server->n_listeners; i++) {
+        struct socket *so = &l->sockets[i];
+        const struct ws_listener_config *cfg = config_of(r->config, so->listener->name);
+
+        if (cfg == NULL)
+            continue;
+        so->config = cfg;
+        vhosts_reload(so);
+    }
+}
+
+static void close_sockets(struct ws_loop *l)
+{
+    for (size_t i = 0; i < l->server->n_listeners; i++)
+        socket_close(&l->sockets[i]);
+}
+
+static void drain(struct ws_loop *l)
+{
+    uint32_t timeout_ms = l->config->shutdown_timeout_ms;
+
+    if (l->draining)
+        return;
+    l->draining = true;
+    close_sockets(l);
+    shard_drain(l->shard, timeout_ms);
+    l->kill_ms = l->shard->now_ms + timeout_ms + KILL_GRACE_MS;
+}
+
+static void do_request(struct ws_loop *l, const struct loop_request *r)
+{
+    if (r->broker_config != NULL)
+        reload(l, r);
+    if (r->drain)
+        drain(l);
+    if (r->stop)
+        stop(l);
+}
+
+static void on_wake(uv_async_t *a)
+{
+    struct ws_loop *l = a->loop->data;
+    struct ws_server *s = l->server;
+    struct loop_request r;
+    bool asked;
+
+    loop_enter(l);
+    pthread_mutex_lock(&s->lock);
+    r = s->request;
+    asked = !l->ended && l->answered != s->requests;
+    pthread_mutex_unlock(&s->lock);
+    if (!asked)
+        return;
+    do_request(l, &r);
+    pthread_mutex_lock(&s->lock);
+    if (!l->ended) {
+        l->answered = s->requests;
+        s->missing--;
+        pthread_cond_broadcast(&s->answered);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- life ---- */
+
+static void wake(void *arg)
+{
+    uv_async_send(&((struct ws_loop *)arg)->wake);
+}
+
+static void log_line(lws_log_cx_t *cx, int level, const char *line, size_t len)
+{
+    struct str text = str_trim((struct str){line, len});
+
+    (void)cx;
+    if (level == LLL_ERR)
+        LOG(LOG_ERROR, "libwebsockets", LOG_STR("text", text));
+    else
+        LOG(LOG_WARN, "libwebsockets", LOG_STR("text", text));
+}
+
+static struct lws_context *context_new(struct ws_loop *l)
+{
+    void *loops[] = {&l->uv};
+    unsigned header = 4096;
+
+    for (size_t i = 0; i < l->server->n_listeners; i++)
+        if (l->sockets[i].config->max_header_size > header)
+            header = l->sockets[i].config->max_header_size;
+    l->log.u.emit_cx = log_line;
+    l->log.lll_flags = LLL_ERR | LLL_WARN | LLLF_LOG_CONTEXT_AWARE;
+    return lws_create_context(&(struct lws_context_creation_info){
+        .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                   LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+        .foreign_loops = loops,
+        .pt_serv_buf_size = READ_SIZE,
+        .max_http_header_data = (unsigned short)(header < UINT16_MAX ? header : UINT16_MAX),
+        .log_cx = &l->log});
+}
+
+static void init_handles(struct ws_loop *l)
+{
+    l->uv.data = l;
+    uv_async_init(&l->uv, &l->wake, on_wake);
+    uv_prepare_init(&l->uv, &l->prepare);
+    uv_check_init(&l->uv, &l->check);
+    uv_timer_init(&l->uv, &l->timer);
+    uv_idle_init(&l->uv, &l->idle);
+    uv_prepare_start(&l->prepare, on_prepare);
+    uv_check_start(&l->check, on_check);
+}
+
+bool loop_init(struct ws_loop *l, struct ws_error *err)
+{
+    if (uv_loop_init(&l->uv) != 0)
+        return ws_fail(err, "no event loop: out of file descriptors or memory");
+    init_handles(l);
+    l->lws = context_new(l);
+    if (l->lws == NULL)
+        return ws_fail(err, "libwebsockets cannot start: out of memory or file descriptors");
+    for (size_t i = 0; i < l->server->n_listeners; i++) {
+        struct socket *so = &l->sockets[i];
+
+        if (so->fd < 0)
+            continue; /* the admin pages are on the first loop only */
+        so->vhost = vhosts_new(so, err);
+        if (so->vhost == NULL)
+            return false;
+        socket_start(so);
+    }
+    shard_set_wake(l->shard, wake, l);
+    return true;
+}
+
+void loop_fini(struct ws_loop *l)
+{
+    close_sockets(l);
+    if (l->uv.data == NULL)
+        return; /* never initialised */
+    if (l->lws != NULL)
+        lws_context_destroy(l->lws);
+    uv_close((uv_handle_t *)&l->wake, NULL);
+    uv_close((uv_handle_t *)&l->prepare, NULL);
+    uv_close((uv_handle_t *)&l->check, NULL);
+    uv_close((uv_handle_t *)&l->timer, NULL);
+    uv_close((uv_handle_t *)&l->idle, NULL);
+    uv_run(&l->uv, UV_RUN_DEFAULT); /* until lws has closed its handles too */
+    uv_loop_close(&l->uv);
+}
+
+void *loop_main(void *loop)
+{
+    struct ws_loop *l = loop;
+
+    loop_enter(l);
+    uv_run(&l->uv, UV_RUN_DEFAULT); /* until stop() */
+    return NULL;
+}
