@@ -22,8 +22,8 @@ static enum mqtt_version find_version(struct mqtt_str name, uint8_t level)
     return (enum mqtt_version)0;
 }
 
-/* Protocol name and level: the right pairs only [v5 MQTT-3.1.2-1] [v5 MQTT-3.1.2-2] [v3
- * MQTT-3.1.2-2]. */
+/* Protocol name and level: the right pairs only [v5 MQTT-3.1.2-1] [v5 MQTT-3.1.2-2]
+ * [v3 MQTT-3.1.2-1] [v3 MQTT-3.1.2-2]. */
 static void read_version(struct mqtt_reader *r, struct mqtt_connect *out)
 {
     struct mqtt_str name = mqtt__read_bin(r);
@@ -72,8 +72,7 @@ static void read_will(struct mqtt_reader *r, struct mqtt_will *out)
     out->payload = mqtt__read_bin(r);
 }
 
-/* In 3.1 the length of the packet wins over the flags: a packet that ends here has no such field.
- */
+/* In 3.1 the length of the packet wins over the flags: one that ends here has no such field. */
 static void read_credentials(struct mqtt_reader *r, struct mqtt_connect *out)
 {
     if (r->version == MQTT_V31 && r->left == 0)

@@ -4,9 +4,8 @@
 
 #include "mqtt/encode_priv.h"
 
+/* The fixed low nibble of each type; ANY is that of PUBLISH, which publish_flags() makes. */
 enum { ANY = 0 };
-
-/* The fixed low nibble of each type. */
 static const uint8_t fixed_flags[16] = {
 #define X(no, name, flags, v3, v5) [no] = flags,
     MQTT_PACKETS(X)
@@ -142,8 +141,7 @@ static uint8_t first_byte(const struct mqtt_packet *p)
     return (uint8_t)((unsigned)p->type << 4 | flags);
 }
 
-/* Counts the body into *out_body; returns the size of the packet, 0 when there is no such packet.
- */
+/* Counts the body into *out_body; returns the size of the packet, 0 when it has none. */
 static size_t measure(const struct mqtt_packet *p, int version, uint32_t *out_body)
 {
     struct mqtt_writer count = {.out = NULL};

@@ -29,8 +29,8 @@ struct mqtt_publish_head {
 size_t mqtt_encode_publish_head(const struct mqtt_publish_head *h, int version, uint8_t *out,
                                 size_t cap, size_t *out_packet_id);
 
-/* One property, encoded, appended to out (cap bytes left): bytes written, 0 when it does not fit.
- */
+/* One property, appended to out (cap bytes left): bytes written, 0 when it does not fit, when id is
+ * not of that kind, or the value has no form in it. */
 size_t mqtt_encode_number_property(uint8_t id, uint32_t value, uint8_t *out, size_t cap);
 size_t mqtt_encode_text_property(uint8_t id, struct mqtt_str text, uint8_t *out, size_t cap);
 size_t mqtt_encode_user_property(struct mqtt_str name, struct mqtt_str value, uint8_t *out,

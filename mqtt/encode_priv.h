@@ -6,7 +6,6 @@
 /* Is there anything to write? */
 bool mqtt__has_props(const struct mqtt_props *props);
 
-/* Property Length and properties, by rising identifier, then those encoded before; nothing in 3.x.
- */
+/* Property Length and properties by rising identifier, then those encoded before; not in 3.x. */
 void mqtt__put_props(struct mqtt_writer *w, int version, const struct mqtt_props *props);
 #endif

@@ -5,9 +5,6 @@
 #include "mqtt/tests/packet_support.h"
 #include "mqtt/tests/sample_support.h"
 
-#define C MQTT_CLIENT
-#define S MQTT_SERVER
-
 /* Encode into a block of exactly that size, and compare with text. */
 static void check_bytes(const struct mqtt_packet *p, int version, const char *text)
 {

@@ -1,13 +1,7 @@
 /* frame_test: fixed headers, and where packets end. */
 #include "mqtt/frame.h"
 
-#include "base/test.h"
-#include "mqtt/tests/sample_support.h"
-
-#define C MQTT_CLIENT
-#define S MQTT_SERVER
-
-enum { MP = MQTT_RC_MALFORMED_PACKET, PE = MQTT_RC_PROTOCOL_ERROR };
+#include "mqtt/tests/judge_support.h"
 
 static bool in_list(uint8_t byte, const char *list)
 {

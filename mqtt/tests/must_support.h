@@ -1,5 +1,4 @@
-/* must_support: what has to hold in a fuzz target. mqtt/ sees nothing of base/, not even ASSERT().
- */
+/* must_support: what has to hold in a fuzz target; mqtt/ is not linked with base/ and ASSERT(). */
 #ifndef MQTT_MUST_SUPPORT_H
 #define MQTT_MUST_SUPPORT_H
 #include <stdbool.h>

@@ -8,7 +8,6 @@
  * free(). */
 void *packet_keep_repeats(struct mqtt_packet *p);
 
-/* Do two decoded packets say the same? Properties that may repeat in the same order, others in any.
- */
+/* Do two decoded packets say the same? Properties that repeat in the same order, others in any. */
 bool packet_equal(const struct mqtt_packet *a, const struct mqtt_packet *b);
 #endif

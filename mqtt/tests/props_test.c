@@ -1,15 +1,7 @@
-/* props_test: every property in every packet from every sender; repetition, range, form and value.
- */
+/* props_test: every property in every packet from every sender; repetition, range, form, value. */
 #include "mqtt/packet.h"
 
-#include "base/test.h"
-#include "mqtt/tests/packet_support.h"
-#include "mqtt/tests/wire_support.h"
-
-#define C MQTT_CLIENT
-#define S MQTT_SERVER
-
-enum { MP = MQTT_RC_MALFORMED_PACKET, PE = MQTT_RC_PROTOCOL_ERROR };
+#include "mqtt/tests/judge_support.h"
 
 /* Every list there is: whose, the packet with "%s" for what is in it, and the properties that the
  * standard's table allows there [v5 2.2.2.2]; those of the other sender follow after a '/'. */

@@ -1,14 +1,10 @@
 /* reason_test: every code in every packet from every sender, against the lists of the standards. */
 #include "mqtt/reason.h"
 
-#include "base/test.h"
-#include "mqtt/tests/wire_support.h"
-
-#define C MQTT_CLIENT
-#define S MQTT_SERVER
+#include "mqtt/tests/judge_support.h"
 
 /* The codes of each packet, as its section lists them; the packet with "%02X" for the code. */
-static const struct row {
+static const struct {
     int version;
     enum mqtt_side sender;
     const char *packet;

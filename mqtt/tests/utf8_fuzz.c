@@ -45,8 +45,7 @@ static bool naive(const uint8_t *p, size_t len, bool zero_is_fine)
     return true;
 }
 
-/* Every tail of the input (of long ones, a few): each alignment and each length of the last word.
- */
+/* The input and its first few tails: each alignment and each length of the last word. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     for (size_t from = 0; from <= size && from < 17; from++) {
