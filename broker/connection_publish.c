@@ -268,6 +268,8 @@ static void route(struct connection *c, const struct mqtt_publish *p)
     }
     r = router_publish(sh, &pub);
     publication_done(&pub, sh->mem);
+    if (sh->images.n_pages > IMAGE_PAGES_MAX)
+        shard_flush(sh);
     if (p->qos > 0) {
         if (!r.matched && c->version == MQTT_V5)
             reason = MQTT_RC_NO_MATCHING_SUBSCRIBERS;

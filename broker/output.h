@@ -29,6 +29,8 @@ struct output_buffer {
 
 struct output {
     struct output_buffer now;   /* to be sent next */
+    const uint8_t *shared;      /* instead of now: a range of a page of images (image.h) */
+    uint32_t shared_len;        /* 0: none */
     struct output_buffer later; /* to be sent when the stream is through */
     struct message *stream;     /* its payload is being sent; one reference */
     uint32_t stream_at;         /* bytes of it that were put into now */

@@ -109,12 +109,13 @@ static void release_answers(struct shard *sh)
     connections_release_answers(sh);
 }
 
-static void flush_dirty(struct shard *sh)
+void shard_flush(struct shard *sh)
 {
     struct list *l;
 
     while ((l = list_pop_front(&sh->dirty)) != NULL)
         output_flush(LIST_ITEM(l, struct connection, link_dirty));
+    images_reset(&sh->images, sh->mem); /* nothing refers to them any more */
 }
 
 void shard_turn_begin(struct shard *sh)
@@ -131,7 +132,7 @@ void shard_turn_end(struct shard *sh)
     close_failing(sh);
     posts_send(sh); /* first, so that other shards work while this one writes */
     release_answers(sh);
-    flush_dirty(sh);
+    shard_flush(sh);
 }
 
 uint64_t shard_next_turn_ms(const struct shard *sh)
@@ -261,6 +262,7 @@ void shard_free(struct shard **shard)
     posts_fini(sh);
     while (sh->spares.n > 0)
         mem_release(mem, FOR_OUTPUT, sh->spares.v[--sh->spares.n]);
+    images_fini(&sh->images, mem);
     mem_release(mem, FOR_SHARD, sh->props.p);
     mem_release(mem, FOR_SHARD, sh->compose.p);
     mem_release(mem, FOR_SHARD, sh->matches.p);

@@ -14,7 +14,7 @@
 #include "broker/broker.h"
 #include "broker/connection.h"
 #include "broker/counters.h"
-#include "broker/image_cache.h"
+#include "broker/image.h"
 #include "broker/interest.h"
 #include "broker/output.h"
 #include "broker/post.h"
@@ -78,7 +78,7 @@ struct shard {
     uint64_t last_uid;
     uint64_t last_serial;
     uint64_t match_stamp; /* of the publish being merged */
-    struct image_cache images;
+    struct images images;
     struct output_spares spares;
     struct scratch props;   /* properties of the message at hand, to be passed on */
     struct scratch compose; /* properties of the packet being sent */
@@ -151,6 +151,9 @@ uint64_t shard_next_serial(struct shard *sh);
 uint8_t *scratch_reserve(struct shard *sh, struct scratch *s, size_t n);
 
 void shard_start_job(struct shard *sh, struct job *j);
+
+/* Give every connection's output to the transport now, not only at the end of the turn. */
+void shard_flush(struct shard *sh);
 
 /* Pause reading from a publisher until other shards, or memory, have recovered. */
 void shard_slow(struct connection *c, enum pause_reason why);

@@ -14,7 +14,8 @@ target_include_directories(frys_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BI
 target_compile_definitions(frys_options INTERFACE _GNU_SOURCE)
 target_compile_options(frys_options INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
-    -Wpointer-arith -Wundef -Wvla -Werror -fno-strict-overflow -fno-omit-frame-pointer)
+    -Wpointer-arith -Wundef -Wvla -Werror -fno-strict-overflow -fno-omit-frame-pointer
+    -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=)
 
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
     target_compile_options(frys_options INTERFACE
