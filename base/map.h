@@ -42,6 +42,22 @@ void map_fini(struct map *m);
 /* The item with this key, or NULL. O(1). */
 void *map_find(const struct map *m, uint64_t hash, const void *key, size_t key_len);
 
+/* Look-ups that follow each other wait for memory one after the other, unless the hashes are known
+ * before: map_prefetch() starts to fetch where the search for a hash begins; later map_hint() gives
+ * the item that is probably found there, for the caller to fetch that too, or NULL. */
+static inline void map_prefetch(const struct map *m, uint64_t hash)
+{
+    if (m->now.slots != NULL)
+        __builtin_prefetch(&m->now.slots[hash & m->now.mask]);
+}
+
+static inline const void *map_hint(const struct map *m, uint64_t hash)
+{
+    const struct map_slot *s = m->now.slots == NULL ? NULL : &m->now.slots[hash & m->now.mask];
+
+    return s != NULL && s->hash == hash ? s->item : NULL;
+}
+
 /* Add an item whose key must not be in the map. 0 or -ENOMEM (nothing changed). O(1), worst case
  * included. */
 int map_add(struct map *m, uint64_t hash, void *item);

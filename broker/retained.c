@@ -77,20 +77,24 @@ static struct node *parent_of(const struct node *n)
 static struct node *find(const struct retained *r, struct mqtt_str topic)
 {
     const struct trie_node *n = &r->root->trie;
+    uint32_t at = 0, depth = 0;
+    uint64_t path = 0;
 
-    for (uint32_t at = 0; at <= topic.len && n != NULL;) {
+    while (at <= topic.len && n != NULL) {
         struct mqtt_str name = topic_level(topic, at);
 
-        n = trie_child(&r->trie, n, name, trie_hash(&r->trie, name));
+        path = trie_path(path, ++depth, trie_hash(&r->trie, name));
+        n = trie_child(&r->trie, n, name, path);
         at += name.len + 1;
     }
     return (struct node *)n;
 }
 
-static struct node *add_child(struct retained *r, struct node *parent, struct mqtt_str name)
+static struct node *add_child(struct retained *r, struct node *parent, struct mqtt_str name,
+                              uint64_t path)
 {
     uint32_t children = parent->trie.children;
-    struct node *n = (struct node *)trie_add_child(&r->trie, &parent->trie, name);
+    struct node *n = (struct node *)trie_add_child(&r->trie, &parent->trie, name, path);
 
     if (n == NULL || parent->trie.children == children)
         return n;
@@ -140,10 +144,15 @@ static void prune(struct retained *r, struct node *n)
 static struct node *make(struct retained *r, struct mqtt_str topic)
 {
     struct node *n = r->root;
+    uint32_t at = 0, depth = 0;
+    uint64_t path = 0;
 
-    for (uint32_t at = 0; at <= topic.len;) {
+    while (at <= topic.len) {
         struct mqtt_str name = topic_level(topic, at);
-        struct node *child = add_child(r, n, name);
+        struct node *child;
+
+        path = trie_path(path, ++depth, trie_hash(&r->trie, name));
+        child = add_child(r, n, name, path);
 
         if (child == NULL) {
             prune(r, n);
@@ -281,8 +290,9 @@ static struct node *enter(const struct retained *r, const struct cursor *c, cons
         return c->multi ? (c->session == NULL ? n->first : skip_dollar(r, n->first)) : NULL;
     if (is_plus(c, depth))
         return skip_dollar(r, n->first);
-    return (struct node *)trie_child(&r->trie, &n->trie, level_name(c, depth),
-                                     c->level[depth].hash);
+    return (struct node *)trie_child(
+        &r->trie, &n->trie, level_name(c, depth),
+        trie_path(trie_node_path(&r->trie, &n->trie), depth + 1, c->level[depth].hash));
 }
 
 /* The next sibling of n (at depth) that the filter admits, or NULL. */

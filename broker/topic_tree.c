@@ -35,11 +35,13 @@ struct topic_node {
 struct level {
     uint32_t at, len;
     uint64_t hash;
+    uint64_t path; /* of the name up to and with this level */
 };
 
 /* A branch that the walk has left for later. */
 struct branch {
     struct topic_node *node;
+    uint64_t path;  /* of node */
     uint32_t depth; /* levels of the name consumed on the way to node */
 };
 
@@ -49,7 +51,8 @@ struct topic_tree {
     struct topic_node *root;
     struct level *levels;
     struct branch *stack;
-    uint32_t depth; /* capacity of levels and stack */
+    uint32_t depth;     /* capacity of levels and stack */
+    uint64_t plus_hash; /* of the level "+" */
     size_t subs;
     uint64_t generation;
 };
@@ -60,16 +63,15 @@ static struct topic_node *parent_of(const struct topic_node *n)
 }
 
 static struct topic_node *find_child(const struct topic_tree *t, const struct topic_node *parent,
-                                     struct mqtt_str name, uint64_t hash)
+                                     struct mqtt_str name, uint64_t path)
 {
-    return (struct topic_node *)trie_child(&t->trie, &parent->trie, name, hash);
+    return (struct topic_node *)trie_child(&t->trie, &parent->trie, name, path);
 }
 
 static struct topic_node *add_plus(struct topic_tree *t, struct topic_node *parent)
 {
     if (parent->plus == NULL)
-        parent->plus =
-            (struct topic_node *)trie_new_node(&t->trie, &parent->trie, (struct mqtt_str){NULL, 0});
+        parent->plus = (struct topic_node *)trie_new_node(&t->trie, &parent->trie, MQTT_STR("+"));
     return parent->plus;
 }
 
@@ -147,13 +149,13 @@ static int reserve_depth(struct topic_tree *t, uint32_t levels)
     return 0;
 }
 
-/* Walk down the filter, making nodes on the way. *out_node is the node of the last level that is
- * not
- * '#'. On error *out_node is the last node reached, for pruning. */
+/* Walk down the filter, making nodes on the way. *out_node is the node of the last level before a
+ * '#'; on error it is the last node reached, for pruning. */
 static int descend(struct topic_tree *t, struct mqtt_str filter, struct topic_node **out_node,
                    bool *out_multi)
 {
     uint32_t at = 0, levels = 0;
+    uint64_t path = 0;
 
     *out_node = t->root;
     *out_multi = false;
@@ -166,14 +168,14 @@ static int descend(struct topic_tree *t, struct mqtt_str filter, struct topic_no
             *out_multi = true;
             break;
         }
+        path = trie_path(path, ++levels, trie_hash(&t->trie, name));
         if (name.len == 1 && name.p[0] == '+')
             child = add_plus(t, *out_node);
         else
-            child = (struct topic_node *)trie_add_child(&t->trie, &(*out_node)->trie, name);
+            child = (struct topic_node *)trie_add_child(&t->trie, &(*out_node)->trie, name, path);
         if (child == NULL)
             return -ENOMEM;
         *out_node = child;
-        levels++;
     }
     return reserve_depth(t, levels);
 }
@@ -181,18 +183,25 @@ static int descend(struct topic_tree *t, struct mqtt_str filter, struct topic_no
 /* ---- matching ---- */
 
 /* Levels of the name, as many as the deepest filter could need. Returns their number; *out_whole is
- * false when the name goes on beyond them. */
+ * false when the name goes on beyond them. The memory of the look-ups to come is being fetched when
+ * this returns. */
 static uint32_t split(struct topic_tree *t, struct mqtt_str name, bool *out_whole)
 {
     uint32_t at = 0, n = 0;
+    uint64_t path = 0;
 
     while (at <= name.len && n < t->depth) {
         struct mqtt_str level = topic_level(name, at);
+        uint64_t hash = trie_hash(&t->trie, level);
 
-        t->levels[n++] = (struct level){at, level.len, trie_hash(&t->trie, level)};
+        path = trie_path(path, n + 1, hash);
+        map_prefetch(&t->trie.edges, path);
+        t->levels[n++] = (struct level){at, level.len, hash, path};
         at += level.len + 1;
     }
     *out_whole = at > name.len;
+    for (uint32_t i = 0; i < n; i++)
+        __builtin_prefetch(map_hint(&t->trie.edges, t->levels[i].path));
     return n;
 }
 
@@ -219,6 +228,7 @@ struct topic_tree *topic_tree_new(struct mem *mem, uint64_t seed)
         return NULL;
     *t = (struct topic_tree){.mem = mem, .depth = FIRST_DEPTH};
     trie_init(&t->trie, mem, FOR_TOPIC_TREE, seed, sizeof *t->root);
+    t->plus_hash = trie_hash(&t->trie, MQTT_STR("+"));
     t->root = (struct topic_node *)trie_new_node(&t->trie, NULL, (struct mqtt_str){NULL, 0});
     t->levels = mem_try_alloc(mem, FOR_TOPIC_TREE, FIRST_DEPTH * sizeof *t->levels);
     t->stack = mem_try_alloc(mem, FOR_TOPIC_TREE, FIRST_DEPTH * sizeof *t->stack);
@@ -252,7 +262,8 @@ void topic_tree_free(struct topic_tree **tree)
     if (t == NULL)
         return;
     trie_each(&t->trie, free_with_plus, t);
-    free_with_plus(t, &t->root->trie);
+    if (t->root != NULL)
+        free_with_plus(t, &t->root->trie);
     trie_fini(&t->trie);
     mem_release(t->mem, FOR_TOPIC_TREE, t->levels);
     mem_release(t->mem, FOR_TOPIC_TREE, t->stack);
@@ -310,17 +321,20 @@ size_t topic_tree_entries(struct topic_tree *t, struct mqtt_str filter,
 {
     struct topic_node *n = t->root;
     const struct subs *s = NULL;
+    uint32_t at = 0, depth = 0;
+    uint64_t path = 0;
 
-    for (uint32_t at = 0; at <= filter.len && n != NULL && s == NULL;) {
+    while (at <= filter.len && n != NULL && s == NULL) {
         struct mqtt_str name = topic_level(filter, at);
 
         at += name.len + 1;
+        path = trie_path(path, ++depth, trie_hash(&t->trie, name));
         if (name.len == 1 && name.p[0] == '#')
             s = &n->multi;
         else if (name.len == 1 && name.p[0] == '+')
             n = n->plus;
         else
-            n = find_child(t, n, name, trie_hash(&t->trie, name));
+            n = find_child(t, n, name, path);
     }
     if (n == NULL)
         return 0;
@@ -340,7 +354,7 @@ size_t topic_place_filter_len(const struct topic_place *place)
     size_t len = place->multi ? 2 : 0; /* each level with the '/' behind it */
 
     for (const struct topic_node *n = place->node; n->trie.parent != NULL; n = parent_of(n))
-        len += (is_plus(n) ? 1u : n->trie.name_len) + 1;
+        len += n->trie.name_len + 1u;
     return len - 1;
 }
 
@@ -361,51 +375,74 @@ size_t topic_place_filter(const struct topic_place *place, uint8_t *out, size_t 
     if (place->multi)
         at = prepend(out, at, "#", 1);
     for (; n->trie.parent != NULL; n = parent_of(n), last = false) {
-        /* the name stands behind the struct, see trie.h */
-        const void *name = is_plus(n) ? (const void *)"+" : n + 1;
-
         if (!last)
             at = prepend(out, at, "/", 1);
-        at = prepend(out, at, name, is_plus(n) ? 1 : n->trie.name_len);
+        at = prepend(out, at, n + 1, n->trie.name_len); /* it stands behind the struct: trie.h */
     }
     memmove(out, out + at, cap - at);
     return cap - at;
 }
 
+/* Where a walk is: at a node, with so many levels of the name consumed. */
+struct walk {
+    struct topic_node *node;
+    uint64_t path;
+    uint32_t depth;
+    uint32_t left; /* branches on the stack */
+};
+
+/* Go down to the literal child, and leave the '+' child for later. */
+static void step(struct topic_tree *t, struct mqtt_str name, struct walk *w, bool wildcards)
+{
+    const struct level *l = &t->levels[w->depth];
+    struct topic_node *n = w->node;
+    uint64_t front = w->path;
+
+    w->depth++;
+    w->path = trie_path(front, w->depth, l->hash);
+    if (n->plus != NULL && wildcards) {
+        __builtin_prefetch(n->plus);
+        t->stack[w->left++] =
+            (struct branch){n->plus, trie_path(front, w->depth, t->plus_hash), w->depth};
+    }
+    w->node = n->trie.children == 0
+                  ? NULL
+                  : find_child(t, n, (struct mqtt_str){name.p + l->at, l->len}, w->path);
+}
+
+/* Take the branch left last; false when there is none. */
+static bool next_branch(struct topic_tree *t, struct walk *w)
+{
+    const struct branch *b;
+
+    if (w->left == 0)
+        return false;
+    b = &t->stack[--w->left];
+    w->node = b->node;
+    w->path = b->path;
+    w->depth = b->depth;
+    return true;
+}
+
 int topic_tree_match(struct topic_tree *t, struct mqtt_str name, topic_match_fn *fn, void *arg)
 {
     bool whole, dollar = name.len > 0 && name.p[0] == '$';
-    uint32_t levels = split(t, name, &whole), depth = 0, left = 0;
-    struct topic_node *n = t->root;
-    int rc;
+    uint32_t levels = split(t, name, &whole);
+    struct walk w = {.node = t->root};
+    int rc = 0;
 
-    for (;;) {
-        bool closed = depth == 0 && dollar; /* no wildcard here [v5 MQTT-4.7.2-1] */
+    while (rc == 0 && (w.node != NULL || next_branch(t, &w))) {
+        bool wildcards = w.depth > 0 || !dollar; /* [v5 MQTT-4.7.2-1] */
 
-        if (depth == levels) {
-            rc = whole ? report_end(n, fn, arg) : report(&n->multi, fn, arg);
-            n = NULL;
+        if (w.depth == levels) {
+            rc = whole ? report_end(w.node, fn, arg) : report(&w.node->multi, fn, arg);
+            w.node = NULL;
         } else {
-            const struct level *l = &t->levels[depth];
-
-            rc = closed ? 0 : report(&n->multi, fn, arg);
-            if (n->plus != NULL && !closed)
-                t->stack[left++] = (struct branch){n->plus, depth + 1};
-            n = n->trie.children == 0
-                    ? NULL
-                    : find_child(t, n, (struct mqtt_str){name.p + l->at, l->len}, l->hash);
-            depth++;
-        }
-        if (rc != 0)
-            return rc;
-        if (n == NULL) {
-            if (left == 0)
-                return 0;
-            left--;
-            n = t->stack[left].node;
-            depth = t->stack[left].depth;
+            rc = wildcards ? report(&w.node->multi, fn, arg) : 0;
+            step(t, name, &w, wildcards);
         }
     }
+    return rc;
 }
 
 struct topic_tree_stats topic_tree_stats(const struct topic_tree *t)

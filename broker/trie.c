@@ -21,13 +21,6 @@ static bool edge_equal(const void *item, const void *key, size_t key_len)
     return n->parent == k->parent && mqtt_str_eq(trie_name(k->trie, n), k->name);
 }
 
-static uint64_t edge_hash(const struct trie_node *parent, uint64_t name_hash)
-{
-    uint64_t h = name_hash ^ ((uint64_t)(uintptr_t)parent >> 4) * UINT64_C(0x9E3779B97F4A7C15);
-
-    return h ^ h >> 29;
-}
-
 struct mqtt_str topic_level(struct mqtt_str topic, uint32_t at)
 {
     const uint8_t *from = topic.p + at;
@@ -62,14 +55,26 @@ struct trie_node *trie_new_node(struct trie *t, struct trie_node *parent, struct
     return n;
 }
 
+uint64_t trie_node_path(const struct trie *t, const struct trie_node *n)
+{
+    const struct trie_node *up;
+    uint32_t depth = 0;
+    uint64_t path = 0;
+
+    for (up = n; up->parent != NULL; up = up->parent)
+        depth++;
+    for (; n->parent != NULL; n = n->parent, depth--)
+        path = trie_path(path, depth, trie_hash(t, trie_name(t, n)));
+    return path;
+}
+
 void trie_free_node(struct trie *t, struct trie_node *n)
 {
     ASSERT(n->children == 0);
     if (n->edge) {
-        struct mqtt_str name = trie_name(t, n);
-        struct edge_key key = {t, n->parent, name};
+        struct edge_key key = {t, n->parent, trie_name(t, n)};
 
-        map_remove(&t->edges, edge_hash(n->parent, trie_hash(t, name)), &key, sizeof key);
+        map_remove(&t->edges, trie_node_path(t, n), &key, sizeof key);
         n->parent->children--;
     }
     t->nodes--;
@@ -77,24 +82,24 @@ void trie_free_node(struct trie *t, struct trie_node *n)
 }
 
 struct trie_node *trie_child(const struct trie *t, const struct trie_node *parent,
-                             struct mqtt_str name, uint64_t hash)
+                             struct mqtt_str name, uint64_t path)
 {
     struct edge_key key = {t, parent, name};
 
-    return map_find(&t->edges, edge_hash(parent, hash), &key, sizeof key);
+    return map_find(&t->edges, path, &key, sizeof key);
 }
 
-struct trie_node *trie_add_child(struct trie *t, struct trie_node *parent, struct mqtt_str name)
+struct trie_node *trie_add_child(struct trie *t, struct trie_node *parent, struct mqtt_str name,
+                                 uint64_t path)
 {
-    uint64_t hash = trie_hash(t, name);
-    struct trie_node *n = trie_child(t, parent, name, hash);
+    struct trie_node *n = trie_child(t, parent, name, path);
 
     if (n != NULL)
         return n;
     n = trie_new_node(t, parent, name);
     if (n == NULL)
         return NULL;
-    if (map_add(&t->edges, edge_hash(parent, hash), n) != 0) {
+    if (map_add(&t->edges, path, n) != 0) {
         trie_free_node(t, n);
         return NULL;
     }

@@ -34,24 +34,39 @@ void trie_init(struct trie *t, struct mem *mem, unsigned purpose, uint64_t seed,
 /* Free the edge table; the nodes are the user's to free first. */
 void trie_fini(struct trie *t);
 
-/* A zeroed node that no edge leads to: a root, or a child behind a pointer. NULL: out of memory. */
-struct trie_node *trie_new_node(struct trie *t, struct trie_node *parent, struct mqtt_str name);
-
-/* Free a node without children, and the edge to it. */
-void trie_free_node(struct trie *t, struct trie_node *n);
-
-/* The hash of a level name, for trie_child(): computed once, used at many nodes. */
+/* The hash of a level name. */
 static inline uint64_t trie_hash(const struct trie *t, struct mqtt_str name)
 {
     return hash_bytes(t->seed, name.p, name.len);
 }
 
-/* The child by this name, or NULL. */
+/* The hash of a path, from that of the path in front of its last level (0: the root's), that
+ * level's depth (1 for the first) and the hash of its name. */
+static inline uint64_t trie_path(uint64_t front, uint32_t depth, uint64_t name_hash)
+{
+    unsigned __int128 x =
+        (unsigned __int128)(name_hash + depth) * (name_hash ^ UINT64_C(0x9E3779B97F4A7C15));
+
+    return front + ((uint64_t)x ^ (uint64_t)(x >> 64));
+}
+
+/* The hash of the path to a node, put together again. O(depth). */
+uint64_t trie_node_path(const struct trie *t, const struct trie_node *n);
+
+/* A zeroed node that no edge leads to: a root, or a child behind a pointer of the user's. NULL: out
+ * of memory. */
+struct trie_node *trie_new_node(struct trie *t, struct trie_node *parent, struct mqtt_str name);
+
+/* Free a node without children, and the edge to it. */
+void trie_free_node(struct trie *t, struct trie_node *n);
+
+/* The child by this name, or NULL; path: of the child. */
 struct trie_node *trie_child(const struct trie *t, const struct trie_node *parent,
-                             struct mqtt_str name, uint64_t hash);
+                             struct mqtt_str name, uint64_t path);
 
 /* The child by this name, made if need be; NULL: out of memory. */
-struct trie_node *trie_add_child(struct trie *t, struct trie_node *parent, struct mqtt_str name);
+struct trie_node *trie_add_child(struct trie *t, struct trie_node *parent, struct mqtt_str name,
+                                 uint64_t path);
 
 static inline struct mqtt_str trie_name(const struct trie *t, const struct trie_node *n)
 {
