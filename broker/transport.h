@@ -30,9 +30,9 @@ enum transport_sent {
 
 struct transport_ops {
     /* Send len bytes of the MQTT stream, all of them: what the network does not take now the
-     * transport keeps. data is writable, with TRANSPORT_HEADROOM writable bytes in front, and is
-     * the caller's again when the call returns. Not called after BLOCKED or DEAD until
-     * connection_writable(), nor after close(). */
+     * transport keeps. The TRANSPORT_HEADROOM bytes in front of data are writable; data itself
+     * stays as it is (others may get it too), and is the caller's again when the call returns. Not
+     * called after BLOCKED or DEAD until connection_writable(), nor after close(). */
     enum transport_sent (*send)(void *link, uint8_t *data, size_t len);
 
     /* Close once what was sent is on its way: WebSocket close code and text (at most 123 bytes, may

@@ -5,10 +5,22 @@
 #include "base/mem.h"
 #include "base/test.h"
 #include "broker/purposes.h"
+#include "broker/stats.h"
 #include "mqtt/encode.h"
 
 #include <stdlib.h>
 #include <unistd.h>
+
+void each_version(void (*body)(int version))
+{
+    for (int version = MQTT_V31; version <= MQTT_V5; version++) {
+        unsigned failures = CU_get_number_of_failures();
+
+        body(version);
+        if (CU_get_number_of_failures() != failures)
+            printf("  with version %d of the protocol\n", version);
+    }
+}
 
 /* ---- transport ---- */
 
@@ -16,15 +28,18 @@ static enum transport_sent op_send(void *link, uint8_t *data, size_t len)
 {
     struct client *c = link;
 
+    CHECK(!c->blocked && !c->closed && len > 0);
+    if (c->dead)
+        return TRANSPORT_DEAD;
     if (c->in_len + len > c->in_cap) {
         c->in_cap = (c->in_len + len) * 2;
         c->in = realloc(c->in, c->in_cap);
     }
     memset(data - TRANSPORT_HEADROOM, 0xee, TRANSPORT_HEADROOM); /* it is ours to write */
     memcpy(c->in + c->in_len, data, len);
-    memset(data, 0xee, len);
     c->in_len += len;
     c->writes++;
+    c->blocked = c->stalled;
     return c->stalled ? TRANSPORT_BLOCKED : TRANSPORT_SENT;
 }
 
@@ -123,6 +138,40 @@ void net_init(struct net *n, unsigned shards, const struct broker_config *config
     net_init_auth(n, shards, config, NULL);
 }
 
+int64_t net_drops(const struct net *n, enum drop_reason why)
+{
+    int64_t sum = 0;
+
+    for (unsigned i = 0; i < n->broker->n_shards; i++)
+        sum += n->broker->shards[i]->drops[why];
+    return sum;
+}
+
+int64_t net_closes(const struct net *n, enum close_reason why)
+{
+    int64_t sum = 0;
+
+    for (unsigned i = 0; i < n->broker->n_shards; i++)
+        sum += n->broker->shards[i]->closes[why];
+    return sum;
+}
+
+static void check_gauges(const struct net *n)
+{
+    struct stats s;
+
+    stats_read(n->broker, &s);
+    CHECK_INT(s.connections, 0);
+    CHECK_INT(s.sessions, 0);
+    CHECK_INT(s.sessions_offline, 0);
+    CHECK_INT(s.subscriptions, 0);
+    CHECK_INT(s.shared_subscriptions, 0);
+    CHECK_INT(s.queued, 0);
+    CHECK_INT(s.inflight, 0);
+    if (s.retained == 0) /* the only messages that outlive all sessions */
+        CHECK_INT(broker_memory(n->broker, FOR_MESSAGE), 0);
+}
+
 static void check_memory(struct net *n)
 {
     static const char *const names[] = {
@@ -151,13 +200,27 @@ void net_fini(struct net *n)
     for (unsigned i = 0; i < n->broker->n_shards; i++)
         shard_end_sessions(n->broker->shards[i]);
     net_run(n);
+    check_gauges(n);
     check_memory(n);
     broker_free(&n->broker);
 }
 
 /* ---- clients ---- */
 
+struct transport_peer net_peer(void)
+{
+    return (struct transport_peer){.address = MQTT_STR("192.0.2.1"),
+                                   .port = 4711,
+                                   .listener = MQTT_STR("test"),
+                                   .allow_anonymous = true};
+}
+
 struct client *net_open(struct net *n, unsigned shard, int version)
+{
+    return net_open_from(n, shard, version, net_peer());
+}
+
+struct client *net_open_from(struct net *n, unsigned shard, int version, struct transport_peer peer)
 {
     struct client *c = calloc(1, sizeof *c);
     enum close_reason why;
@@ -165,10 +228,7 @@ struct client *net_open(struct net *n, unsigned shard, int version)
     c->net = n;
     c->shard = n->broker->shards[shard];
     c->version = version;
-    c->peer = (struct transport_peer){.address = MQTT_STR("192.0.2.1"),
-                                      .port = 4711,
-                                      .listener = MQTT_STR("test"),
-                                      .allow_anonymous = true};
+    c->peer = peer;
     list_init(&c->link);
     shard_turn_begin(c->shard);
     c->conn = connection_new(c->shard, &ops, c, &c->peer, &why);
@@ -225,6 +285,20 @@ void client_send_packet(struct client *c, const struct mqtt_packet *p)
     net_run(c->net);
 }
 
+/* What must hold for every packet of the broker, besides that it can be decoded. */
+static void check_packet(struct client *c, const struct mqtt_packet *p, uint32_t size)
+{
+    CHECK(c->max_packet == 0 || size <= c->max_packet); /* [v5 MQTT-3.1.2-24] */
+    if (p->type == MQTT_CONNACK) {
+        CHECK(!c->greeted); /* [v5 MQTT-3.2.0-2] */
+        c->greeted = true;
+    } else {
+        CHECK(c->greeted || p->type == MQTT_AUTH); /* [v5 MQTT-3.2.0-1] [v3 MQTT-3.2.0-1] */
+    }
+    if (p->type == MQTT_DISCONNECT)
+        CHECK(c->closed && c->in_at == c->in_len); /* [v5 MQTT-3.14.4-1] [v5 MQTT-3.14.4-2] */
+}
+
 bool client_next(struct client *c, struct mqtt_packet *out)
 {
     struct mqtt_frame f;
@@ -241,6 +315,8 @@ bool client_next(struct client *c, struct mqtt_packet *out)
     rc = mqtt_decode(&f, c->in + c->in_at, c->version, MQTT_SERVER, out);
     CHECK_INT(rc, 0);
     c->in_at += f.total;
+    if (rc == 0)
+        check_packet(c, out, f.total);
     return rc == 0;
 }
 
@@ -266,13 +342,50 @@ void client_stall(struct client *c)
     c->stalled = true;
 }
 
+void client_trickle(struct client *c)
+{
+    shard_turn_begin(c->shard);
+    if (c->conn != NULL && c->blocked && !c->closed) {
+        c->blocked = false;
+        connection_writable(c->conn);
+    }
+    net_run(c->net);
+}
+
 void client_unstall(struct client *c)
 {
     c->stalled = false;
-    shard_turn_begin(c->shard);
-    if (c->conn != NULL)
-        connection_writable(c->conn);
-    net_run(c->net);
+    client_trickle(c);
+}
+
+void client_expect_closed(struct client *c)
+{
+    CHECK(client_quiet(c));
+    CHECK(c->closed);
+    client_free(c);
+}
+
+void client_expect_disconnect(struct client *c, uint8_t reason)
+{
+    struct mqtt_packet p;
+
+    CHECK_INT(close_info(c->why)->mqtt5, reason);
+    if (c->version == MQTT_V5 && client_expect(c, MQTT_DISCONNECT, &p)) {
+        CHECK_INT(p.reasoned.reason, reason);
+        CHECK(!MQTT_HAS(&p.reasoned.props, session_expiry_s)); /* [v5 MQTT-3.14.2-2] */
+    }
+    client_expect_closed(c);
+}
+
+void client_expect_refusal(struct client *c, int code)
+{
+    struct mqtt_packet p;
+
+    if (code != NO_CONNACK && client_expect(c, MQTT_CONNACK, &p)) {
+        CHECK_INT(p.connack.reason, code);
+        CHECK(!p.connack.session_present); /* [v5 MQTT-3.2.2-6] [v3 MQTT-3.2.2-4] */
+    }
+    client_expect_closed(c); /* [v5 MQTT-3.2.2-7] [v5 MQTT-3.14.0-1] [v3 MQTT-3.2.2-5] */
 }
 
 /* ---- short forms ---- */
@@ -306,6 +419,16 @@ void client_connect_packet(struct mqtt_packet *p, int version, const struct conn
     }
 }
 
+struct client *net_try_connect(struct net *n, int version, const struct mqtt_packet *p)
+{
+    struct client *c = net_open(n, 0, version);
+
+    if (MQTT_HAS(&p->connect.props, maximum_packet_size))
+        c->max_packet = p->connect.props.maximum_packet_size;
+    client_send_packet(c, p);
+    return c;
+}
+
 struct client *net_connect(struct net *n, unsigned shard, int version,
                            const struct connect_options *o, bool *out_present)
 {
@@ -313,6 +436,7 @@ struct client *net_connect(struct net *n, unsigned shard, int version,
     struct mqtt_packet p;
 
     client_connect_packet(&p, version, o);
+    c->max_packet = o->maximum_packet_size;
     client_send_packet(c, &p);
     client_expect(c, MQTT_CONNACK, &p);
     CHECK_INT(p.connack.reason, 0);

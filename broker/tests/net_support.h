@@ -13,6 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Run body for MQTT 3.1, 3.1.1 and 5.0; says for which of them a check has failed. */
+void each_version(void (*body)(int version));
+
 struct net {
     struct env_test env;
     struct broker *broker;
@@ -30,12 +33,16 @@ struct client {
     uint16_t next_id;      /* last packet identifier used by a helper below */
     bool reading_off;      /* the broker has paused reading */
     bool stalled;          /* takes what is sent, but says BLOCKED */
+    bool blocked;          /* has said so: the broker must not send */
+    bool dead;             /* says DEAD */
+    bool greeted;          /* has got its CONNACK */
     bool closed;           /* by the broker */
     enum close_reason why; /* and for what */
     char text[128];
     uint8_t *in; /* what the broker has sent */
     size_t in_len, in_at, in_cap;
-    unsigned writes; /* calls of send() */
+    uint32_t max_packet; /* no packet may be larger; 0: no limit */
+    unsigned writes;     /* calls of send() */
 };
 
 /* config NULL: the defaults. */
@@ -43,8 +50,12 @@ void net_init(struct net *n, unsigned shards, const struct broker_config *config
 void net_init_auth(struct net *n, unsigned shards, const struct broker_config *config,
                    const struct auth *auth);
 
-/* Close what is open and check that nothing is left in any shard's memory. */
+/* Close what is open and check that nothing is left in any shard's memory and gauges. */
 void net_fini(struct net *n);
+
+/* Messages dropped for this reason so far, at all shards; connections closed. */
+int64_t net_drops(const struct net *n, enum drop_reason why);
+int64_t net_closes(const struct net *n, enum close_reason why);
 
 /* Turns of all shards until nothing is left to do. */
 void net_run(struct net *n);
@@ -52,8 +63,14 @@ void net_run(struct net *n);
 /* Let time pass, with turns at every moment at which a timer is due. */
 void net_sleep(struct net *n, uint64_t ms);
 
-/* A network connection to this shard, without CONNECT. */
+/* A network connection to this shard, without CONNECT; client.conn is NULL when the broker does not
+ * take it. */
 struct client *net_open(struct net *n, unsigned shard, int version);
+
+/* The same from a peer other than the usual one: change what net_peer() gives. */
+struct transport_peer net_peer(void);
+struct client *net_open_from(struct net *n, unsigned shard, int version,
+                             struct transport_peer peer);
 
 /* Bytes to the broker, then turns until it is quiet. client_feed(): without the turns. */
 void client_send(struct client *c, const void *data, size_t len);
@@ -81,12 +98,26 @@ void client_free(struct client *c);
 void client_stall(struct client *c);
 void client_unstall(struct client *c);
 
+/* Stalled, but one more send() gets through. */
+void client_trickle(struct client *c);
+
+/* The broker has closed the connection. The last thing it sent, before which everything else was
+ * read, is a DISCONNECT with this reason where the version has one. Frees c. */
+void client_expect_disconnect(struct client *c, uint8_t reason);
+
+/* The same without a word: after a DISCONNECT of the client's, say. */
+void client_expect_closed(struct client *c);
+
+/* The CONNECT was refused with this code in a CONNACK; NO_CONNACK: without one. Frees c. */
+#define NO_CONNACK (-1)
+void client_expect_refusal(struct client *c, int code);
+
 /* ---- short forms ---- */
 
 struct connect_options {
     const char *id;
     bool clean;
-    uint32_t expiry_s; /* version 5; set when not 0 */
+    uint32_t expiry_s; /* version 5 only; set when not 0 */
     uint16_t keep_alive_s;
     uint16_t receive_maximum;
     uint32_t maximum_packet_size;
@@ -105,6 +136,9 @@ struct client *net_connect(struct net *n, unsigned shard, int version,
 struct client *net_client(struct net *n, unsigned shard, int version, const char *id);
 
 void client_connect_packet(struct mqtt_packet *p, int version, const struct connect_options *o);
+
+/* Open and send this CONNECT; the answer is the caller's to read. */
+struct client *net_try_connect(struct net *n, int version, const struct mqtt_packet *p);
 
 /* SUBSCRIBE with these options, SUBACK with this QoS. */
 void client_subscribe(struct client *c, const char *filter, uint8_t options);
