@@ -115,12 +115,15 @@ static void on_timer(struct timer *t)
 
 /* ---- packets ---- */
 
-void connection_explain(const struct connection *c, struct mqtt_props *props, const char *text)
+void connection_explain(const struct connection *c, struct mqtt_packet *p,
+                        struct mqtt_props *props, const char *text)
 {
     if (text == NULL || !c->problem_info || !c->shard->config.problem_info)
         return;
     MQTT_SET(props, reason_string,
              ((struct mqtt_str){(const uint8_t *)text, (uint32_t)strlen(text)}));
+    if (mqtt_encode_size(p, c->version) > c->max_packet_out)
+        props->present &= ~(UINT64_C(1) << MQTT_PROP_reason_string);
 }
 
 void connection_fault(struct connection *c, int rc, const char *detail)
@@ -251,8 +254,8 @@ static int frame_at(struct connection *c, const uint8_t *data, size_t len, struc
         char text[96];
 
         snprintf(text, sizeof text, "packet of %u bytes, Maximum Packet Size is %u", f->total,
-                 c->max_packet_in);
-        if (c->state == CONN_NEW && f->head >> 4 != MQTT_CONNECT)
+                 size_limit(c));
+        if (c->state == CONN_NEW && data[0] >> 4 != MQTT_CONNECT)
             connection_close(c, CLOSE_NOT_A_CONNECT, NULL);
         else
             connection_fault(c, rc, rc == MQTT_RC_PACKET_TOO_LARGE ? text : NULL);
@@ -430,9 +433,7 @@ static void say_goodbye(struct connection *c, enum close_reason why, const char 
             why == CLOSE_CLIENT_ERROR || why == CLOSE_NETWORK_LOST || c->out.stream != NULL)
             return;
         p.reasoned = (struct mqtt_reasoned){.reason = info->mqtt5};
-        connection_explain(c, &p.reasoned.props, detail);
-        if (mqtt_encode_size(&p, MQTT_V5) > c->max_packet_out)
-            p.reasoned.props = (struct mqtt_props){0}; /* [v5 MQTT-3.14.2-3] */
+        connection_explain(c, &p, &p.reasoned.props, detail); /* [v5 MQTT-3.14.2-3] */
         output_packet(c, &p);
     } else if (c->version != 0 && info->mqtt5 >= 0x80) {
         connection_send_connack(c, info->mqtt5, detail);

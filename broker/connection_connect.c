@@ -64,6 +64,11 @@ void connection_drop_request(struct connection *c)
 
 /* ---- CONNACK ---- */
 
+static bool fits(const struct connection *c, const struct mqtt_packet *p)
+{
+    return mqtt_encode_size(p, c->version) <= c->max_packet_out;
+}
+
 /* Reasons that DISCONNECT has and CONNACK has not. */
 static uint8_t connack_reason(uint8_t reason)
 {
@@ -77,21 +82,28 @@ static uint8_t connack_reason(uint8_t reason)
     }
 }
 
-/* A CONNACK that refuses; nothing where the version has no code for it [v3 MQTT-3.1.4-1]. */
+/* A CONNACK that refuses; nothing where the version has no code for it [v3 MQTT-3.1.4-1] or the
+ * client does not take as much [v5 MQTT-3.1.2-24]. */
 void connection_send_connack(struct connection *c, uint8_t reason, const char *detail)
 {
     struct mqtt_packet p = {.type = MQTT_CONNACK};
 
+    COUNT(&c->shard->counters, connects_refused);
     reason = connack_reason(reason);
     p.connack = (struct mqtt_connack){.reason = reason};
     if (c->version == MQTT_V5)
-        connection_explain(c, &p.connack.props, detail);
+        connection_explain(c, &p, &p.connack.props, detail); /* [v5 MQTT-3.2.2-19] */
     else
         p.connack.reason = mqtt_reason_v3(reason);
-    if (p.connack.reason == 0xff)
-        return;
-    COUNT(&c->shard->counters, connects_refused);
-    output_packet(c, &p);
+    if (p.connack.reason != 0xff && fits(c, &p))
+        output_packet(c, &p);
+}
+
+static uint32_t granted_expiry_s(const struct connection *c)
+{
+    uint32_t asked_s = c->request->expiry_s, max_s = c->shard->config.max_session_expiry_s;
+
+    return asked_s < max_s ? asked_s : max_s;
 }
 
 /* What differs from the defaults of the standard [v5 3.2.2.3]. */
@@ -100,8 +112,8 @@ static void connack_props(const struct connection *c, struct mqtt_props *p)
     const struct broker_config *cfg = &c->shard->config;
     const struct connect_request *r = c->request;
 
-    if (c->session->expiry_s != r->expiry_s)
-        MQTT_SET(p, session_expiry_s, c->session->expiry_s);
+    if (granted_expiry_s(c) != r->expiry_s)
+        MQTT_SET(p, session_expiry_s, granted_expiry_s(c));
     if (cfg->receive_maximum != UINT16_MAX)
         MQTT_SET(p, receive_maximum, cfg->receive_maximum);
     if (cfg->maximum_qos < 2)
@@ -131,28 +143,31 @@ static void connack_props(const struct connection *c, struct mqtt_props *p)
         MQTT_SET(p, auth_data, r->auth_data);
 }
 
+static struct mqtt_packet welcome(const struct connection *c, bool present)
+{
+    struct mqtt_packet p = {.type = MQTT_CONNACK};
+
+    p.connack = (struct mqtt_connack){.session_present = present};
+    if (c->version == MQTT_V5)
+        connack_props(c, &p.connack.props);
+    return p;
+}
+
 void connection_up(struct connection *c, struct session *s, bool present)
 {
     struct shard *sh = c->shard;
     struct connect_request *r = c->request;
-    struct mqtt_packet p = {.type = MQTT_CONNACK};
-    uint32_t expiry_s = r->expiry_s;
+    struct mqtt_packet p = welcome(c, present);
 
-    if (expiry_s > sh->config.max_session_expiry_s)
-        expiry_s = sh->config.max_session_expiry_s;
     c->session = s;
     s->conn = c;
     s->version = c->version;
-    s->expiry_s = expiry_s;
+    s->expiry_s = granted_expiry_s(c);
     session_connected(s);
     session_set_will(s, r->has_will ? &r->will : NULL);
     c->will_wanted = r->has_will;
     r->has_will = false; /* the session has it now */
     c->state = CONN_UP;
-
-    p.connack = (struct mqtt_connack){.session_present = present};
-    if (c->version == MQTT_V5)
-        connack_props(c, &p.connack.props);
     output_packet(c, &p);
     COUNT(&sh->counters, connects_accepted);
     LOG(LOG_INFO, "client.connected",
@@ -174,6 +189,17 @@ void connection_refused(struct connection *c, int reason)
     connection_close(c, close_from_mqtt(reason), NULL);
 }
 
+/* The CONNECT is accepted, unless the client is too small to be told so. */
+static void accept_connect(struct connection *c)
+{
+    struct mqtt_packet p = welcome(c, false);
+
+    if (fits(c, &p))
+        takeover_connect(c);
+    else
+        connection_close(c, CLOSE_PACKET_TOO_LARGE, NULL);
+}
+
 /* ---- AUTH [v5 4.12] ---- */
 
 static void send_auth(struct connection *c, uint8_t reason, struct mqtt_str data)
@@ -184,7 +210,10 @@ static void send_auth(struct connection *c, uint8_t reason, struct mqtt_str data
     MQTT_SET(&p.reasoned.props, auth_method, c->auth_method);
     if (data.len > 0)
         MQTT_SET(&p.reasoned.props, auth_data, data);
-    output_packet(c, &p);
+    if (fits(c, &p))
+        output_packet(c, &p);
+    else
+        connection_close_later(c, CLOSE_PACKET_TOO_LARGE);
 }
 
 static void auth_finished(struct connection *c, struct mqtt_str data)
@@ -201,7 +230,7 @@ static void auth_finished(struct connection *c, struct mqtt_str data)
         connection_close(c, CLOSE_NO_MEMORY, NULL);
         return;
     }
-    takeover_connect(c);
+    accept_connect(c);
 }
 
 /* Feed the exchange with what the client has sent. */
@@ -442,5 +471,5 @@ void on_connect(struct connection *c, int rc, const struct mqtt_connect *p)
     if (rc != 0)
         connection_fault(c, rc, NULL);
     else
-        takeover_connect(c);
+        accept_connect(c);
 }

@@ -54,6 +54,10 @@ void connection_answer(struct connection *c, const struct mqtt_packet *p, uint64
 {
     if (c->state == CONN_CLOSING)
         return;
+    if (mqtt_encode_size(p, c->version) > c->max_packet_out) {
+        connection_close_later(c, CLOSE_PACKET_TOO_LARGE); /* [v5 MQTT-3.1.2-24] */
+        return;
+    }
     if (ticket <= c->shard->posts.done_turn && fifo_count(&c->answers) == 0) {
         output_packet(c, p);
         completed(c, completes);
@@ -113,7 +117,8 @@ static void acknowledge(struct connection *c, const struct mqtt_publish *p, uint
     packet.type = type;
     packet.ack.packet_id = p->packet_id;
     packet.ack.reason = c->version == MQTT_V5 ? reason : 0;
-    connection_explain(c, &packet.ack.props, detail);
+    connection_explain(c, &packet, &packet.ack.props,
+                       detail); /* [v5 MQTT-3.4.2-2] [v5 MQTT-3.5.2-2] */
     connection_answer(c, &packet, ticket, completes);
 }
 
