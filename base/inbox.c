@@ -13,7 +13,7 @@ bool inbox_push(struct inbox *in, struct inbox_item *item)
 
     do
         item->next = newest;
-    while (!atomic_compare_exchange_weak_explicit(&in->newest, &newest, item, memory_order_release,
+    while (!atomic_compare_exchange_weak_explicit(&in->newest, &newest, item, memory_order_seq_cst,
                                                   memory_order_relaxed));
     return newest == NULL;
 }

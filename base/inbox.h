@@ -25,6 +25,6 @@ struct inbox_item *inbox_take(struct inbox *in);
 /* A cheap look: everything that was pushed before something else this thread has seen is found. */
 static inline bool inbox_has_items(struct inbox *in)
 {
-    return atomic_load_explicit(&in->newest, memory_order_acquire) != NULL;
+    return atomic_load_explicit(&in->newest, memory_order_seq_cst) != NULL;
 }
 #endif

@@ -46,7 +46,8 @@ static void push(struct shard *sh, unsigned to)
     sh->posts.open[to] = NULL;
     COUNT_ADD(&sh->counters, posts, b->n);
     atomic_fetch_add_explicit(&target->posts.backlog[sh->index], b->bytes, memory_order_relaxed);
-    if (inbox_push(&target->posts.inbox, &b->item) && target->wake != NULL)
+    if (inbox_push(&target->posts.inbox, &b->item) && target->wake != NULL &&
+        !atomic_load_explicit(&target->awake, memory_order_seq_cst))
         target->wake(target->wake_arg);
 }
 

@@ -142,6 +142,19 @@ uint64_t shard_next_turn_ms(const struct shard *sh)
     return timer_wheel_next_ms(&sh->timers);
 }
 
+void shard_stay_awake(struct shard *sh)
+{
+    atomic_store_explicit(&sh->awake, true, memory_order_relaxed);
+}
+
+bool shard_may_sleep(struct shard *sh)
+{
+    /* A producer pushes first and looks at the flag then; here it is the other way round: one of both
+     * sees the other. */
+    atomic_store_explicit(&sh->awake, false, memory_order_seq_cst);
+    return !inbox_has_items(&sh->posts.inbox);
+}
+
 void shard_set_wake(struct shard *sh, void (*wake)(void *arg), void *arg)
 {
     sh->wake = wake;

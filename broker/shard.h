@@ -98,6 +98,7 @@ struct shard {
 
     struct timer pause_timer; /* runs while publishers are slowed */
 
+    _Atomic bool awake;      /* it will look at its inbox without being woken */
     void (*wake)(void *arg); /* make the loop run a turn; any thread may call it */
     void *wake_arg;
 };
@@ -113,6 +114,11 @@ void shard_turn_end(struct shard *sh);
 /* When the next turn must come, whatever else happens: milliseconds of the monotonic clock;
  * the present when there is work left; TIMER_NEVER when there is nothing to wait for. */
 uint64_t shard_next_turn_ms(const struct shard *sh);
+
+/* Optional: a loop that is busy need not be woken. Between shard_stay_awake() and shard_may_sleep()
+ * nobody wakes it; so it must call the latter before it waits, and not wait when the answer is no. */
+void shard_stay_awake(struct shard *sh);
+bool shard_may_sleep(struct shard *sh);
 
 /* Before input is handled: everything that was handed to this shard before the peer can have sent
  * it is handled first, so that no client sees effects before their causes. */

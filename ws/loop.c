@@ -80,12 +80,19 @@ static void end_turn(struct ws_loop *l)
 
 static void on_prepare(uv_prepare_t *p)
 {
-    end_turn(p->loop->data);
+    struct ws_loop *l = p->loop->data;
+
+    end_turn(l);
+    if (!shard_may_sleep(l->shard) && !uv_is_active((uv_handle_t *)&l->idle))
+        uv_idle_start(&l->idle, on_idle); /* the loop only looks, and does not wait */
 }
 
 static void on_check(uv_check_t *c)
 {
-    end_turn(c->loop->data);
+    struct ws_loop *l = c->loop->data;
+
+    shard_stay_awake(l->shard);
+    end_turn(l);
 }
 
 /* ---- requests from outside ---- */
