@@ -54,7 +54,7 @@ uint8_t *scratch_reserve(struct shard *sh, struct scratch *s, size_t n)
     size_t cap = s->cap == 0 ? 1024 : s->cap;
     uint8_t *p;
 
-    if (n <= s->cap)
+    if (s->p != NULL && n <= s->cap)
         return s->p;
     while (cap < n)
         cap *= 2;
