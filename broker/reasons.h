@@ -18,12 +18,14 @@
     X(MALFORMED_PACKET,     0x81,  1002, INFO,  "malformed_packet",        "a malformed packet was received") \
     X(PROTOCOL_ERROR,       0x82,  1002, INFO,  "protocol_error",          "a protocol error") \
     X(NOT_A_CONNECT,        0x82,  1002, INFO,  "not_a_connect",           "the first packet was not a CONNECT") \
+    X(IMPLEMENTATION,       0x83,  1011, WARN,  "implementation_error",    "not possible here") \
     X(BAD_VERSION,          0x84,  1002, INFO,  "bad_version",             "protocol name or version not supported") \
     X(BAD_CLIENT_ID,        0x85,  1008, INFO,  "bad_client_id",           "client identifier not accepted") \
     X(BAD_CREDENTIALS,      0x86,  1008, INFO,  "bad_credentials",         "bad user name or password") \
     X(NOT_AUTHORIZED,       0x87,  1008, INFO,  "not_authorized",          "not authorized") \
     X(UNAVAILABLE,          0x88,  1013, WARN,  "unavailable",             "the server cannot serve this client now") \
     X(BUSY,                 0x89,  1013, WARN,  "busy",                    "the server is busy") \
+    X(BANNED,               0x8A,  1008, INFO,  "banned",                  "banned by an administrator") \
     X(SHUTTING_DOWN,        0x8B,  1001, INFO,  "shutting_down",           "the server is shutting down") \
     X(BAD_AUTH_METHOD,      0x8C,  1008, INFO,  "bad_auth_method",         "authentication method not supported") \
     X(KEEP_ALIVE,           0x8D,  1001, INFO,  "keep_alive_timeout",      "nothing was received for one and a half keep alive intervals") \
@@ -39,7 +41,10 @@
     X(PAYLOAD_FORMAT,       0x99,  1007, INFO,  "bad_payload_format",      "a payload is not what its format indicator says") \
     X(QOS_NOT_SUPPORTED,    0x9B,  1008, INFO,  "qos_not_supported",       "a QoS above Maximum QoS") \
     X(RETAIN_NOT_SUPPORTED, 0x9A,  1008, INFO,  "retain_not_supported",    "retained messages are not available here") \
+    X(USE_ANOTHER_SERVER,   0x9C,  1013, INFO,  "use_another_server",      "another server is to be used for now") \
+    X(SERVER_MOVED,         0x9D,  1013, INFO,  "server_moved",            "another server is to be used from now on") \
     X(SHARED_NOT_SUPPORTED, 0x9E,  1008, INFO,  "shared_not_supported",    "shared subscriptions are not available here") \
+    X(CONNECTION_RATE,      0x9F,  1013, INFO,  "connection_rate_exceeded", "too many connections in too little time") \
     X(CONNECT_TIMEOUT,      0xA0,  1001, INFO,  "connect_timeout",         "no CONNECT arrived in time") \
     X(NO_MEMORY,            0x89,  1013, ERROR, "no_memory",               "the server is out of memory") \
     X(SERVER_ERROR,         0x80,  1011, ERROR, "server_error",            "an internal error") \
