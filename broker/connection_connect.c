@@ -395,11 +395,15 @@ static bool will_props(struct shard *sh, const struct mqtt_props *props, struct 
 }
 
 /* The Will as a message. 0, or why it is refused. */
-static int take_will(struct connection *c, const struct mqtt_will *w)
+static int take_will(struct connection *c, const struct mqtt_will *w, const char **out_detail)
 {
     struct shard *sh = c->shard;
-    struct auth_client who = connection_who(c);
     struct will *will = &c->request->will;
+    struct mqtt_publish as_sent = {.topic = w->topic,
+                                   .payload = w->payload,
+                                   .props = w->props,
+                                   .qos = w->qos,
+                                   .retain = w->retain};
     struct publication pub = {
         .topic = w->topic, .payload = w->payload, .qos = w->qos, .retain = w->retain};
     int rc;
@@ -408,7 +412,7 @@ static int take_will(struct connection *c, const struct mqtt_will *w)
         return MQTT_RC_QOS_NOT_SUPPORTED; /* [v5 MQTT-3.2.2-12] */
     if (w->retain && !sh->config.retain_available)
         return MQTT_RC_RETAIN_NOT_SUPPORTED; /* [v5 MQTT-3.2.2-13] */
-    rc = auth_publish(&sh->broker->auth, &who, w->topic, w->qos, w->retain);
+    rc = connection_refuses(c, &as_sent, out_detail);
     if (rc != 0)
         return rc;
     if (c->version == MQTT_V5) {
@@ -440,6 +444,8 @@ void on_connect(struct connection *c, int rc, const struct mqtt_connect *p)
 {
     struct shard *sh = c->shard;
     struct auth_client who;
+    const char *detail = NULL;
+    bool enhanced;
 
     if (rc == MQTT_RC_UNSUPPORTED_VERSION) {
         refuse_version(c);
@@ -455,21 +461,17 @@ void on_connect(struct connection *c, int rc, const struct mqtt_connect *p)
         return;
     }
     take_limits(c, p);
-    if (c->version == MQTT_V5 && MQTT_HAS(&p->props, auth_method)) {
-        rc = p->has_will ? take_will(c, &p->will) : 0;
-        if (rc != 0)
-            connection_fault(c, rc, "Will");
-        else
-            auth_begin(c, &p->props);
-        return;
-    }
+    enhanced = c->version == MQTT_V5 && MQTT_HAS(&p->props, auth_method);
     who = connection_who(c);
-    rc = auth_connect(&sh->broker->auth, &who,
-                      p->has_password ? p->password : (struct mqtt_str){NULL, 0});
+    if (!enhanced)
+        rc = auth_connect(&sh->broker->auth, &who,
+                          p->has_password ? p->password : (struct mqtt_str){NULL, 0});
     if (rc == 0 && p->has_will)
-        rc = take_will(c, &p->will);
+        rc = take_will(c, &p->will, &detail);
     if (rc != 0)
-        connection_fault(c, rc, NULL);
+        connection_fault(c, rc, detail);
+    else if (enhanced)
+        auth_begin(c, &p->props);
     else
         accept_connect(c);
 }

@@ -15,6 +15,10 @@ void connection_drop_request(struct connection *c);
 void on_publish_packet(struct connection *c, struct mqtt_publish *p);
 void on_ack(struct connection *c, enum mqtt_type type, const struct mqtt_ack *p);
 
+/* What makes this message, and not the connection, unwelcome: 0, or the reason code with a detail,
+ * which may be NULL. Wills are judged by it, too. */
+int connection_refuses(struct connection *c, const struct mqtt_publish *p, const char **out_detail);
+
 /* Send an answer when its ticket has come and everything before it is sent; ticket 0: when there is
  * nothing before it, now. completes: it completes a QoS 1 or 2 PUBLISH of the client. */
 void connection_answer(struct connection *c, const struct mqtt_packet *p, uint64_t ticket,

@@ -178,15 +178,21 @@ static bool allowed(struct connection *c, const struct mqtt_publish *p)
     return true;
 }
 
-/* What makes only this message unwelcome: 0, or the reason code. */
-static int refusal(struct connection *c, const struct mqtt_publish *p, const char **out_detail)
+/* Of the server's own topics [v5 4.7.2]: all that "$SYS/#" matches. */
+static bool is_sys(struct mqtt_str topic)
+{
+    return topic.len >= 4 && memcmp(topic.p, "$SYS", 4) == 0 &&
+           (topic.len == 4 || topic.p[4] == '/');
+}
+
+int connection_refuses(struct connection *c, const struct mqtt_publish *p, const char **out_detail)
 {
     struct shard *sh = c->shard;
     struct auth_client who = connection_who(c);
     uint16_t max_levels = sh->config.max_topic_levels;
 
     *out_detail = NULL;
-    if (p->topic.len >= 5 && memcmp(p->topic.p, "$SYS/", 5) == 0) { /* [v5 4.7.2] */
+    if (is_sys(p->topic)) {
         *out_detail = "$SYS topics are the server's";
         return MQTT_RC_NOT_AUTHORIZED;
     }
@@ -304,7 +310,7 @@ void on_publish_packet(struct connection *c, struct mqtt_publish *p)
     }
     if (p->qos > 0)
         c->open_in++;
-    rc = refusal(c, p, &detail);
+    rc = connection_refuses(c, p, &detail);
     if (rc == 0 && p->qos == 2 && !session_received_add(c->session, p->packet_id)) {
         rc = MQTT_RC_IMPLEMENTATION_ERROR;
         detail = "out of memory";
