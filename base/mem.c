@@ -49,6 +49,9 @@ static const uint16_t class_bytes[CLASSES] = {
  * they are given out. */
 #define DRAIN_MAX       1024
 
+/* Blocks of another allocator that wait to be handed back together. */
+#define AWAY_MAX        64
+
 /* What is off the short way is a function of its own: the short way need not save registers. */
 #define NOT_INLINE      __attribute__((noinline))
 
@@ -85,7 +88,12 @@ struct mem {
     uint64_t fail_at;                   /* allocations until one fails; 0 = none shall */
     struct pages pages;
     struct list huge;
-    struct block *returned;                      /* taken off remote, not yet put back */
+    struct block *returned; /* taken off remote, not yet put back */
+    struct {
+        struct mem *owner;          /* of all blocks in it */
+        struct block *first, *last; /* linked */
+        unsigned n;
+    } away; /* blocks of another allocator, released here and not yet handed back */
     _Alignas(64) _Atomic(struct block *) remote; /* released by other threads, newest first */
 };
 
@@ -196,6 +204,11 @@ void mem_trim(struct mem *m)
     (void)m;
 }
 
+void mem_settle(struct mem *m)
+{
+    (void)m;
+}
+
 #else
 
 /* Stands for "none" in mem->current: always full, never changed. */
@@ -272,12 +285,35 @@ static void put_back(struct mem *m, struct page *p, struct block *b)
         page_settle(m, p);
 }
 
-NOT_INLINE static void push_remote(struct mem *owner, struct block *b)
+void mem_settle(struct mem *m)
 {
-    b->next = atomic_load_explicit(&owner->remote, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&owner->remote, &b->next, b, memory_order_release,
-                                                  memory_order_relaxed))
-        ;
+    struct mem *owner = m->away.owner;
+    struct block *newest;
+
+    if (m->away.n == 0)
+        return;
+    newest = atomic_load_explicit(&owner->remote, memory_order_relaxed);
+    do
+        m->away.last->next = newest;
+    while (!atomic_compare_exchange_weak_explicit(&owner->remote, &newest, m->away.first,
+                                                  memory_order_release, memory_order_relaxed));
+    m->away.n = 0;
+}
+
+/* The owner's line of memory is fought for once per chain, not once per block. */
+NOT_INLINE static void send_away(struct mem *m, struct mem *owner, struct block *b, bool large)
+{
+    if (m->away.n == AWAY_MAX || (m->away.n > 0 && m->away.owner != owner))
+        mem_settle(m);
+    if (m->away.n++ == 0) {
+        m->away.owner = owner;
+        m->away.last = b;
+    } else {
+        b->next = m->away.first;
+    }
+    m->away.first = b;
+    if (large)
+        mem_settle(m);
 }
 
 static struct block *next_returned(struct mem *m)
@@ -420,7 +456,7 @@ static void block_drop(struct mem *m, unsigned purpose, void *block)
     if (p->owner == m)
         put_back(m, p, block);
     else
-        push_remote(p->owner, block);
+        send_away(m, p->owner, block, p->bytes > SMALL_MAX);
 }
 
 /* Change the size without moving: within the class, or the end of a large block is cut off. */

@@ -46,6 +46,10 @@ void *mem_try_realloc(struct mem *m, unsigned purpose, void *block, size_t old_s
  * purpose is the one it was allocated for. */
 void mem_release(struct mem *m, unsigned purpose, void *block);
 
+/* Hand back what was released here and belongs to other allocators. It travels in batches: call it
+ * now and then (a shard: once a turn), and before another allocator is freed. */
+void mem_settle(struct mem *m);
+
 /* Bytes that an allocation of size really occupies: what is counted for it. SIZE_MAX for sizes that
  * no allocation can have. */
 size_t mem_footprint(size_t size);

@@ -3,70 +3,182 @@
 
 #include "base/assert.h"
 #include "base/map.h"
+#include "broker/trie.h"
 
 #include <string.h>
 
-static uint16_t slot_of(uint64_t seed, const uint8_t *topic, uint32_t len, unsigned depth)
+/* A shape in 32 bits: never 0. */
+#define SHAPE_USED               0x10000u
+#define SHAPE_MULTI              0x1000u /* anything may follow */
+#define SHAPE_LEVELS(shape)      ((shape) >> 8 & 0xf)
+#define SHAPE_PLUS(shape, level) ((shape) >> (level)&1) /* '+' at level 0..7 */
+
+#define SLOT_FULL                UINT16_MAX
+
+struct summary {
+    uint32_t shape;
+    uint64_t hash;
+};
+
+static uint64_t level_hash(uint64_t seed, struct mqtt_str level)
 {
-    return (uint16_t)((hash_bytes(seed, topic, len) + depth) % INTEREST_SLOTS);
+    return hash_bytes(seed, level.p, level.len);
 }
 
-/* Length of the literal prefix in bytes, without the '/' behind it; its depth in levels, at most
- * INTEREST_DEPTH. */
-static uint32_t literal_prefix(struct mqtt_str filter, unsigned *out_depth)
+/* The share of a level (0..) in the hash of a filter. */
+static uint64_t share_of(uint32_t level, uint64_t name_hash)
 {
-    uint32_t end = 0, at = 0;
+    return trie_path(0, level + 1, name_hash);
+}
 
-    for (*out_depth = 0; *out_depth < INTEREST_DEPTH && at <= filter.len; ++*out_depth) {
-        const uint8_t *level = filter.p + at;
-        const uint8_t *slash = memchr(level, '/', filter.len - at);
-        uint32_t len = slash ? (uint32_t)(slash - level) : filter.len - at;
+static bool is_level(struct mqtt_str level, char wildcard)
+{
+    return level.len == 1 && level.p[0] == wildcard;
+}
 
-        if (len == 1 && (level[0] == '+' || level[0] == '#'))
+static struct summary summarise(uint64_t seed, struct mqtt_str filter)
+{
+    struct summary s = {SHAPE_USED, 0};
+    uint32_t level = 0, at = 0;
+
+    for (; at <= filter.len && level < INTEREST_DEPTH; level++) {
+        struct mqtt_str name = topic_level(filter, at);
+
+        if (is_level(name, '#'))
             break;
-        end = at + len;
-        at = end + 1;
+        if (is_level(name, '+'))
+            s.shape |= 1u << level;
+        s.hash += share_of(level, level_hash(seed, name));
+        at += name.len + 1;
     }
-    return end;
+    if (at <= filter.len) /* a '#', or more levels than are told apart */
+        s.shape |= SHAPE_MULTI;
+    s.shape |= level << 8;
+    return s;
 }
 
-static _Atomic uint32_t *slot_for(struct interest *in, uint64_t seed, struct mqtt_str filter)
+static uint32_t slot_of(uint64_t hash, uint32_t shape)
 {
-    unsigned depth;
-    uint32_t len = literal_prefix(filter, &depth);
+    return (uint32_t)((hash + shape) * UINT64_C(0x9E3779B97F4A7C15) >> 40) % INTEREST_SLOTS;
+}
 
-    return &in->slots[slot_of(seed, filter.p, len, depth)];
+/* ---- the owner ---- */
+
+/* The place of a shape, or of a free one. INTEREST_SHAPES: neither. */
+static uint32_t place_of(const struct interest *in, uint32_t shape)
+{
+    uint32_t free = INTEREST_SHAPES;
+
+    for (uint32_t i = 0; i < INTEREST_SHAPES; i++) {
+        uint32_t there = atomic_load_explicit(&in->shapes[i], memory_order_relaxed);
+
+        if (there == shape)
+            return i;
+        if (there == 0 && free == INTEREST_SHAPES)
+            free = i;
+    }
+    return free;
+}
+
+static void count_other(struct interest *in, uint32_t change)
+{
+    atomic_store_explicit(&in->other,
+                          atomic_load_explicit(&in->other, memory_order_relaxed) + change,
+                          memory_order_relaxed);
+}
+
+static void count_slot(_Atomic uint16_t *slot, int change)
+{
+    uint16_t n = atomic_load_explicit(slot, memory_order_relaxed);
+
+    if (n != SLOT_FULL)
+        atomic_store_explicit(slot, (uint16_t)(n + change), memory_order_relaxed);
 }
 
 void interest_add(struct interest *in, uint64_t seed, struct mqtt_str filter)
 {
-    _Atomic uint32_t *slot = slot_for(in, seed, filter);
+    struct summary s = summarise(seed, filter);
+    uint32_t place = place_of(in, s.shape);
 
-    atomic_store_explicit(slot, atomic_load_explicit(slot, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
+    count_slot(&in->slots[slot_of(s.hash, s.shape)], 1);
+    if (place == INTEREST_SHAPES) {
+        count_other(in, 1);
+        return;
+    }
+    in->filters[place]++;
+    atomic_store_explicit(&in->shapes[place], s.shape, memory_order_relaxed);
+    if (place >= atomic_load_explicit(&in->n_shapes, memory_order_relaxed))
+        atomic_store_explicit(&in->n_shapes, place + 1, memory_order_release);
 }
 
 void interest_remove(struct interest *in, uint64_t seed, struct mqtt_str filter)
 {
-    _Atomic uint32_t *slot = slot_for(in, seed, filter);
-    uint32_t count = atomic_load_explicit(slot, memory_order_relaxed);
+    struct summary s = summarise(seed, filter);
+    uint32_t place = place_of(in, s.shape);
 
-    ASSERT(count > 0);
-    atomic_store_explicit(slot, count - 1, memory_order_relaxed);
+    count_slot(&in->slots[slot_of(s.hash, s.shape)], -1);
+    /* Filters that found no place are counted together: while there are any, the last filter of a
+     * shape may be one of them, and the shape keeps its place. */
+    if (place < INTEREST_SHAPES && in->filters[place] > 0) {
+        if (--in->filters[place] == 0)
+            atomic_store_explicit(&in->shapes[place], 0, memory_order_relaxed);
+        return;
+    }
+    ASSERT(atomic_load_explicit(&in->other, memory_order_relaxed) > 0);
+    count_other(in, UINT32_MAX);
 }
+
+/* ---- publishers ---- */
 
 void interest_probe(uint64_t seed, struct mqtt_str name, struct interest_probe *out)
 {
+    static const uint8_t plus[] = {'+'};
+    uint64_t plus_hash = hash_bytes(seed, plus, 1);
     uint32_t at = 0;
 
-    out->slots[0] = slot_of(seed, name.p, 0, 0);
-    out->n = 1;
-    while (out->n <= INTEREST_DEPTH && at <= name.len) {
-        const uint8_t *slash = memchr(name.p + at, '/', name.len - at);
-        uint32_t end = slash ? (uint32_t)(slash - name.p) : name.len;
+    for (out->levels = 0; at <= name.len && out->levels < INTEREST_DEPTH; out->levels++) {
+        struct mqtt_str level = topic_level(name, at);
 
-        out->slots[out->n] = slot_of(seed, name.p, end, out->n);
-        out->n++;
-        at = end + 1;
+        out->literal[out->levels] = share_of(out->levels, level_hash(seed, level));
+        out->plus[out->levels] = share_of(out->levels, plus_hash);
+        at += level.len + 1;
     }
+    out->deeper = at <= name.len;
+}
+
+static bool fits(uint32_t shape, const struct interest_probe *p)
+{
+    uint32_t levels = SHAPE_LEVELS(shape);
+
+    if ((shape & SHAPE_MULTI) != 0)
+        return p->levels >= levels;
+    return p->levels == levels && !p->deeper;
+}
+
+static uint64_t hash_in_shape(uint32_t shape, const struct interest_probe *p)
+{
+    uint64_t hash = 0;
+
+    for (uint32_t i = 0; i < SHAPE_LEVELS(shape); i++)
+        hash += SHAPE_PLUS(shape, i) ? p->plus[i] : p->literal[i];
+    return hash;
+}
+
+bool interest_matches(const struct interest *in, const struct interest_probe *p)
+{
+    uint32_t n = atomic_load_explicit(&in->n_shapes, memory_order_acquire);
+
+    if (atomic_load_explicit(&in->other, memory_order_relaxed) != 0)
+        return true;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t shape = atomic_load_explicit(&in->shapes[i], memory_order_relaxed);
+        uint32_t slot;
+
+        if (shape == 0 || !fits(shape, p))
+            continue;
+        slot = slot_of(hash_in_shape(shape, p), shape);
+        if (atomic_load_explicit(&in->slots[slot], memory_order_relaxed) != 0)
+            return true;
+    }
+    return false;
 }

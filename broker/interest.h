@@ -1,10 +1,14 @@
-/* interest: a summary of one shard's filters that other shards can read without a lock: counters
- * indexed by a hash of each filter's literal prefix ("a/b/+/c" counts at "a/b", depth 2; a filter
- * that starts with a wildcard at depth 0). A publisher looks up one counter a level and skips
- * shards that cannot match. A false positive costs one wasted match; there are no false negatives,
- * as long as everybody uses the same seed.
+/* interest: a summary of one shard's filters that other shards can read without a lock, so that a
+ * publisher skips shards that cannot match. There are no false negatives; a false positive costs
+ * one wasted match.
  *
- * Only the owner writes. Prefixes deeper than INTEREST_DEPTH count at that depth. */
+ * A filter has a shape (how many levels, which of them are '+', whether a '#' follows) and a hash
+ * of the levels of that shape. The summary lists the shapes in use, and counts filters by their
+ * hash in a table. A publisher computes, for each shape that its topic fits, the hash that a
+ * matching filter would have (a sum over levels, see trie_path()), and looks that up. Filters with
+ * more levels than INTEREST_DEPTH count as if they ended in '#' there.
+ *
+ * Only the owner writes. All shards use the same seed. */
 #ifndef BROKER_INTEREST_H
 #define BROKER_INTEREST_H
 #include "mqtt/str.h"
@@ -13,17 +17,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define INTEREST_SLOTS 8192
-#define INTEREST_DEPTH 8
+#define INTEREST_SLOTS  (1u << 18) /* counters: selective up to some 100,000 filters a shard */
+#define INTEREST_DEPTH  8          /* levels that are told apart */
+#define INTEREST_SHAPES 64         /* in use at a time; with more every topic may match */
 
 struct interest {
-    _Atomic uint32_t slots[INTEREST_SLOTS]; /* zeroed at the start */
+    _Atomic uint32_t shapes[INTEREST_SHAPES]; /* 0: free */
+    _Atomic uint32_t n_shapes;                /* entries of shapes in use, the last one included */
+    _Atomic uint32_t other;            /* filters whose shape found no place: any topic may match */
+    uint32_t filters[INTEREST_SHAPES]; /* of each shape; owner only */
+    _Atomic uint16_t slots[INTEREST_SLOTS]; /* filters; one that is full stays full */
 };
 
-/* Slots that a topic name looks at; the same for every shard: computed once per message. */
+/* A topic name, prepared for questions to any shard. */
 struct interest_probe {
-    uint16_t slots[INTEREST_DEPTH + 1];
-    uint8_t n;
+    uint64_t literal[INTEREST_DEPTH]; /* share of each level in the hash ... */
+    uint64_t plus[INTEREST_DEPTH];    /* ... and if the filter has '+' there */
+    uint8_t levels;                   /* at most INTEREST_DEPTH */
+    bool deeper;                      /* it has more */
 };
 
 /* Owner's thread. Every add is undone by one remove with the same filter (without "$share/NAME/").
@@ -34,11 +45,5 @@ void interest_remove(struct interest *in, uint64_t seed, struct mqtt_str filter)
 void interest_probe(uint64_t seed, struct mqtt_str name, struct interest_probe *out);
 
 /* May a filter of this shard match? Any thread. */
-static inline bool interest_matches(const struct interest *in, const struct interest_probe *p)
-{
-    for (unsigned i = 0; i < p->n; i++)
-        if (atomic_load_explicit(&in->slots[p->slots[i]], memory_order_relaxed) != 0)
-            return true;
-    return false;
-}
+bool interest_matches(const struct interest *in, const struct interest_probe *p);
 #endif

@@ -7,6 +7,7 @@
 #include "broker/shard.h"
 
 #define BLOCK_POSTS 62
+#define BLOCK_BYTES 16368 /* for what posts carry; a size without waste (base/mem.h) */
 
 struct post_batch {
     struct inbox_item item; /* first: it travels as this */
@@ -14,6 +15,8 @@ struct post_batch {
     uint32_t n;
     uint64_t bytes;       /* counted in the target's backlog */
     uint64_t answer_turn; /* 0: nobody waits */
+    uint8_t *carried;     /* BLOCK_BYTES, or NULL */
+    uint32_t carried_len;
     struct post posts[BLOCK_POSTS];
 };
 
@@ -33,6 +36,8 @@ static struct post_batch *batch_for(struct shard *sh, unsigned to)
         b->n = 0;
         b->bytes = sizeof *b;
         b->answer_turn = 0;
+        b->carried = NULL;
+        b->carried_len = 0;
         sh->posts.open[to] = b;
     }
     return b;
@@ -90,6 +95,7 @@ static void handle_batch(struct shard *sh, struct post_batch *b)
     if (b->answer_turn != 0)
         answer(sh, b->from, b->answer_turn);
     atomic_fetch_sub_explicit(&sh->posts.backlog[b->from], b->bytes, memory_order_relaxed);
+    mem_release(sh->mem, FOR_POST, b->carried);
     mem_release(sh->mem, FOR_POST, b);
 }
 
@@ -117,6 +123,28 @@ struct post *shard_post(struct shard *sh, unsigned to, post_fn *fn)
     }
     p = &b->posts[b->n++];
     *p = (struct post){.fn = fn, .from = sh->index};
+    return p;
+}
+
+struct post *shard_post_bytes(struct shard *sh, unsigned to, post_fn *fn, size_t n)
+{
+    struct post_batch *b = batch_for(sh, to);
+    struct post *p;
+
+    ASSERT(n <= POST_BYTES_MAX);
+    n = (n + 7) & ~(size_t)7;
+    if (b->n == BLOCK_POSTS || b->carried_len + n > BLOCK_BYTES) {
+        push(sh, to);
+        b = batch_for(sh, to);
+    }
+    if (b->carried == NULL)
+        b->carried = mem_try_alloc(sh->mem, FOR_POST, BLOCK_BYTES);
+    if (b->carried == NULL)
+        return NULL;
+    p = shard_post(sh, to, fn);
+    p->ptr = b->carried + b->carried_len;
+    b->carried_len += (uint32_t)n;
+    b->bytes += n;
     return p;
 }
 

@@ -51,6 +51,12 @@ void posts_fini(struct shard *sh);
  * and fixed in size. */
 struct post *shard_post(struct shard *sh, unsigned to, post_fn *fn);
 
+/* The same with n bytes (at most POST_BYTES_MAX) for the caller to fill, which the target finds at
+ * post.ptr, valid during its function; NULL when out of memory. What is small and read once travels
+ * best this way: the target finds it one behind the other, and nothing has to be freed. */
+#define POST_BYTES_MAX 1024
+struct post *shard_post_bytes(struct shard *sh, unsigned to, post_fn *fn, size_t n);
+
 /* Count bytes that the last post to a shard carries besides itself. */
 void posts_weigh(struct shard *sh, unsigned to, uint64_t bytes);
 

@@ -196,27 +196,109 @@ static void keep_retained(struct shard *sh, struct publication *pub)
         retained_set(sh, pub);
 }
 
+static void arrive(struct shard *sh, struct publication *pub)
+{
+    shard_seen_uid(sh, pub->uid);
+    keep_retained(sh, pub);
+    route_here(sh, pub);
+}
+
 /* ptr: message, with a reference. */
-static void on_publish(struct shard *sh, struct post *p)
+static void on_message(struct shard *sh, struct post *p)
 {
     struct message *msg = p->ptr;
     struct publication pub = publication_of(msg);
 
-    shard_seen_uid(sh, msg->uid);
-    keep_retained(sh, &pub);
-    route_here(sh, &pub);
+    arrive(sh, &pub);
     message_unref(&msg, sh->mem);
 }
 
-static void hand_over(struct shard *sh, unsigned to, struct message *msg)
+/* A small message travels as a copy: this, then topic, properties, payload. */
+struct copied {
+    uint64_t uid, publisher, expires_ms;
+    uint32_t topic_len, props_len, payload_len;
+    uint8_t qos;
+    bool retain;
+    uint8_t data[];
+};
+
+/* ptr: struct copied. */
+static void on_copy(struct shard *sh, struct post *p)
 {
-    shard_post(sh, to, on_publish)->ptr = message_ref(msg);
-    posts_weigh(sh, to, message_size(msg));
-    if (msg->qos > 0)
-        posts_want_answer(sh, to);
+    const struct copied *c = p->ptr;
+    const uint8_t *data = c->data;
+    struct publication pub = {.topic = {data, c->topic_len},
+                              .props = {data + c->topic_len, c->props_len},
+                              .payload = {data + c->topic_len + c->props_len, c->payload_len},
+                              .uid = c->uid,
+                              .publisher = c->publisher,
+                              .expires_ms = c->expires_ms,
+                              .qos = c->qos,
+                              .retain = c->retain};
+
+    arrive(sh, &pub);
+    publication_done(&pub, sh->mem);
 }
 
-/* A retained message goes to every shard, which all keep it; others where a filter may match. */
+static bool hand_over_copy(struct shard *sh, unsigned to, const struct publication *pub,
+                           size_t size)
+{
+    struct post *p = shard_post_bytes(sh, to, on_copy, size);
+    struct copied *c;
+    uint8_t *at;
+
+    if (p == NULL)
+        return false;
+    c = p->ptr;
+    *c = (struct copied){.uid = pub->uid,
+                         .publisher = pub->publisher,
+                         .expires_ms = pub->expires_ms,
+                         .topic_len = pub->topic.len,
+                         .props_len = pub->props.len,
+                         .payload_len = pub->payload.len,
+                         .qos = pub->qos,
+                         .retain = pub->retain};
+    at = c->data;
+    memcpy(at, pub->topic.p, pub->topic.len);
+    at += pub->topic.len;
+    if (pub->props.len > 0)
+        memcpy(at, pub->props.p, pub->props.len);
+    at += pub->props.len;
+    if (pub->payload.len > 0)
+        memcpy(at, pub->payload.p, pub->payload.len);
+    return true;
+}
+
+static bool hand_over_message(struct shard *sh, unsigned to, struct publication *pub)
+{
+    struct message *msg = publication_message(pub, sh->mem);
+
+    if (msg == NULL)
+        return false;
+    message_share(msg);
+    shard_post(sh, to, on_message)->ptr = message_ref(msg);
+    posts_weigh(sh, to, message_size(msg));
+    return true;
+}
+
+/* A retained message is kept by every shard, so one block of memory serves all; others that are
+ * small are copied. */
+static bool hand_over(struct shard *sh, unsigned to, struct publication *pub)
+{
+    size_t size =
+        sizeof(struct copied) + (size_t)pub->topic.len + pub->props.len + (size_t)pub->payload.len;
+    bool copy = size <= POST_BYTES_MAX && !pub->retain && pub->msg == NULL;
+
+    if (!(copy ? hand_over_copy(sh, to, pub, size) : hand_over_message(sh, to, pub))) {
+        count_drop(sh, DROP_NO_MEMORY, 1);
+        return false;
+    }
+    if (pub->qos > 0)
+        posts_want_answer(sh, to);
+    return true;
+}
+
+/* A retained message goes to every shard; others where a filter may match. */
 static bool route_elsewhere(struct shard *sh, struct publication *pub)
 {
     struct broker *b = sh->broker;
@@ -224,21 +306,9 @@ static bool route_elsewhere(struct shard *sh, struct publication *pub)
     bool handed = false;
 
     interest_probe(b->interest_seed, pub->topic, &probe);
-    for (unsigned to = 0; to < b->n_shards; to++) {
-        struct message *msg;
-
-        if (to == sh->index ||
-            (!pub->retain && !interest_matches(&b->shards[to]->interest, &probe)))
-            continue;
-        msg = publication_message(pub, sh->mem);
-        if (msg == NULL) {
-            count_drop(sh, DROP_NO_MEMORY, 1);
-            continue;
-        }
-        message_share(msg);
-        hand_over(sh, to, msg);
-        handed = true;
-    }
+    for (unsigned to = 0; to < b->n_shards; to++)
+        if (to != sh->index && (pub->retain || interest_matches(&b->shards[to]->interest, &probe)))
+            handed |= hand_over(sh, to, pub);
     return handed;
 }
 

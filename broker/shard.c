@@ -126,6 +126,13 @@ void shard_turn_begin(struct shard *sh)
     timer_wheel_advance(&sh->timers, sh->now_ms);
 }
 
+void shard_hand_over(struct shard *sh)
+{
+    posts_send(sh);
+    if (inbox_has_items(&sh->posts.inbox))
+        posts_receive(sh);
+}
+
 void shard_turn_end(struct shard *sh)
 {
     run_jobs(sh);
@@ -133,6 +140,7 @@ void shard_turn_end(struct shard *sh)
     posts_send(sh); /* first, so that other shards work while this one writes */
     release_answers(sh);
     shard_flush(sh);
+    mem_settle(sh->mem);
 }
 
 uint64_t shard_next_turn_ms(const struct shard *sh)
@@ -260,6 +268,7 @@ void shard_clear(struct shard *sh)
     shares_free(sh);
     retained_free(sh);
     topic_tree_free(&sh->tree);
+    mem_settle(sh->mem);
 }
 
 void shard_free(struct shard **shard)

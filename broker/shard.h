@@ -111,6 +111,9 @@ void shard_set_wake(struct shard *sh, void (*wake)(void *arg), void *arg);
 void shard_turn_begin(struct shard *sh);
 void shard_turn_end(struct shard *sh);
 
+/* In the middle of a turn: let other shards have what there is for them, and take what they have. */
+void shard_hand_over(struct shard *sh);
+
 /* When the next turn must come, whatever else happens: milliseconds of the monotonic clock;
  * the present when there is work left; TIMER_NEVER when there is nothing to wait for. */
 uint64_t shard_next_turn_ms(const struct shard *sh);

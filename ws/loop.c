@@ -9,7 +9,7 @@
 #include "ws/ws_priv.h"
 
 #include <string.h>
-
+#define MAX_ROUNDS    2 /* looks for more input before what there is goes out */
 #define KILL_GRACE_MS 1000 /* after the drain's deadline, for Close frames to go out */
 
 /* ---- the turn ---- */
@@ -82,6 +82,11 @@ static void on_prepare(uv_prepare_t *p)
 {
     struct ws_loop *l = p->loop->data;
 
+    if (l->in_turn && uv_backend_timeout(&l->uv) == 0 && l->rounds < MAX_ROUNDS) {
+        l->rounds++; /* the loop only looks for more before it comes back here */
+        return;
+    }
+    l->rounds = 0;
     end_turn(l);
     if (!shard_may_sleep(l->shard) && !uv_is_active((uv_handle_t *)&l->idle))
         uv_idle_start(&l->idle, on_idle); /* the loop only looks, and does not wait */
@@ -92,7 +97,8 @@ static void on_check(uv_check_t *c)
     struct ws_loop *l = c->loop->data;
 
     shard_stay_awake(l->shard);
-    end_turn(l);
+    if (l->in_turn)
+        shard_hand_over(l->shard);
 }
 
 /* ---- requests from outside ---- */

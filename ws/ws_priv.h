@@ -68,6 +68,7 @@ struct ws_loop {
     struct link *adopting;  /* on its way into lws */
     uint64_t armed_ms;      /* what timer is set to */
     uint64_t kill_ms;       /* draining: when the loop stops, whatever is left */
+    unsigned rounds;
     bool in_turn, draining;
     unsigned answered; /* number of the last request it has seen; server.lock */
     bool ended;        /* it looks at no more requests; server.lock */

@@ -476,6 +476,7 @@ static void *exchange(void *arg)
             mem_release(own, PURPOSE, block);
         }
     }
+    mem_settle(own);
     return NULL;
 }
 
@@ -496,6 +497,7 @@ static void test_threads(void)
     CHECK_INT(atomic_load(&damaged), 0);
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         mem_release(mems[0], PURPOSE, atomic_exchange(&table[i], NULL));
+    mem_settle(mems[0]);
     for (size_t i = 0; i < ARRAY_LEN(mems); i++) {
         mem_trim(mems[i]);
         used += mem_used(mems[i], PURPOSE);
@@ -522,6 +524,7 @@ static void test_returned_first(void)
 
     for (size_t i = 0; i < N; i++)
         mem_release(other, PURPOSE, blocks[i]);
+    mem_settle(other);
     CHECK_INT(mem_used_total(mem) + mem_used_total(other), 0);
     CHECK_INT(mem_reserved(mem), reserved);
     for (size_t i = 0; i < N; i++)
@@ -569,6 +572,8 @@ static void test_realloc_foreign(void)
     CHECK(intact(&f, 100000));
     mem_release(other, PURPOSE, f.p);
     CHECK_INT(mem_used_total(mem) + mem_used_total(other), 0);
+    mem_settle(mem);
+    mem_settle(other);
     mem_trim(mem);
     mem_trim(other);
     CHECK_INT(mem_reserved(mem) + mem_reserved(other), 0);
