@@ -95,37 +95,57 @@ static void count_slot(_Atomic uint16_t *slot, int change)
         atomic_store_explicit(slot, (uint16_t)(n + change), memory_order_relaxed);
 }
 
-void interest_add(struct interest *in, uint64_t seed, struct mqtt_str filter)
+static void changed(struct interest *in)
 {
-    struct summary s = summarise(seed, filter);
-    uint32_t place = place_of(in, s.shape);
+    atomic_store_explicit(&in->generation,
+                          atomic_load_explicit(&in->generation, memory_order_relaxed) + 1,
+                          memory_order_release);
+}
 
-    count_slot(&in->slots[slot_of(s.hash, s.shape)], 1);
+static void add_shape(struct interest *in, uint32_t shape)
+{
+    uint32_t place = place_of(in, shape);
+
     if (place == INTEREST_SHAPES) {
         count_other(in, 1);
         return;
     }
     in->filters[place]++;
-    atomic_store_explicit(&in->shapes[place], s.shape, memory_order_relaxed);
+    atomic_store_explicit(&in->shapes[place], shape, memory_order_relaxed);
     if (place >= atomic_load_explicit(&in->n_shapes, memory_order_relaxed))
         atomic_store_explicit(&in->n_shapes, place + 1, memory_order_release);
+}
+
+/* Filters that found no place are counted together: while there are any, the last filter of a shape
+ * may be one of them. */
+static void remove_shape(struct interest *in, uint32_t shape)
+{
+    uint32_t place = place_of(in, shape);
+
+    if (place == INTEREST_SHAPES || in->filters[place] == 0) {
+        ASSERT(atomic_load_explicit(&in->other, memory_order_relaxed) > 0);
+        count_other(in, UINT32_MAX);
+    } else if (--in->filters[place] == 0) {
+        atomic_store_explicit(&in->shapes[place], 0, memory_order_relaxed);
+    }
+}
+
+void interest_add(struct interest *in, uint64_t seed, struct mqtt_str filter)
+{
+    struct summary s = summarise(seed, filter);
+
+    count_slot(&in->slots[slot_of(s.hash, s.shape)], 1);
+    add_shape(in, s.shape);
+    changed(in);
 }
 
 void interest_remove(struct interest *in, uint64_t seed, struct mqtt_str filter)
 {
     struct summary s = summarise(seed, filter);
-    uint32_t place = place_of(in, s.shape);
 
     count_slot(&in->slots[slot_of(s.hash, s.shape)], -1);
-    /* Filters that found no place are counted together: while there are any, the last filter of a
-     * shape may be one of them, and the shape keeps its place. */
-    if (place < INTEREST_SHAPES && in->filters[place] > 0) {
-        if (--in->filters[place] == 0)
-            atomic_store_explicit(&in->shapes[place], 0, memory_order_relaxed);
-        return;
-    }
-    ASSERT(atomic_load_explicit(&in->other, memory_order_relaxed) > 0);
-    count_other(in, UINT32_MAX);
+    remove_shape(in, s.shape);
+    changed(in);
 }
 
 /* ---- publishers ---- */

@@ -25,6 +25,7 @@ struct interest {
     _Atomic uint32_t shapes[INTEREST_SHAPES]; /* 0: free */
     _Atomic uint32_t n_shapes;                /* entries of shapes in use, the last one included */
     _Atomic uint32_t other;            /* filters whose shape found no place: any topic may match */
+    _Atomic uint64_t generation;       /* changes after every change */
     uint32_t filters[INTEREST_SHAPES]; /* of each shape; owner only */
     _Atomic uint16_t slots[INTEREST_SLOTS]; /* filters; one that is full stays full */
 };
@@ -43,6 +44,11 @@ void interest_add(struct interest *in, uint64_t seed, struct mqtt_str filter);
 void interest_remove(struct interest *in, uint64_t seed, struct mqtt_str filter);
 
 void interest_probe(uint64_t seed, struct mqtt_str name, struct interest_probe *out);
+
+static inline uint64_t interest_generation(const struct interest *in)
+{
+    return atomic_load_explicit(&in->generation, memory_order_acquire);
+}
 
 /* May a filter of this shard match? Any thread. */
 bool interest_matches(const struct interest *in, const struct interest_probe *p);

@@ -5,6 +5,8 @@
 #include "broker/router.h"
 
 #include "base/mem.h"
+#include "broker/interest.h"
+#include "broker/match_cache.h"
 #include "broker/purposes.h"
 #include "broker/retained.h"
 #include "broker/session.h"
@@ -15,19 +17,12 @@
 
 #include <string.h>
 
-/* Lists of subscribers that matched; borrowed from the tree. */
-struct match {
-    const struct topic_sub *subs;
-    size_t n;
-};
-
 #define MATCHES_INLINE 16
 
 struct matches {
     struct shard *sh;
-    struct match *v; /* inline_v, or the shard's scratch */
+    struct match *v; /* inline_v, or memory of its own */
     size_t n, capacity;
-    size_t subs; /* of all of them */
     struct match inline_v[MATCHES_INLINE];
 };
 
@@ -57,7 +52,6 @@ static int collect(void *arg, const struct topic_sub *subs, size_t n)
         m->capacity *= 2;
     }
     m->v[m->n++] = (struct match){subs, n};
-    m->subs += n;
     return 0;
 }
 
@@ -146,20 +140,24 @@ static void deliver_merged(struct shard *sh, struct publication *pub, const stru
     mem_release(sh->mem, FOR_SHARD, m->ids);
 }
 
-static void deliver_matches(struct shard *sh, struct publication *pub, const struct matches *ms)
+static void deliver_lists(struct shard *sh, struct publication *pub, const struct match *v,
+                          size_t n_lists)
 {
-    struct merged *all =
-        (struct merged *)(void *)scratch_reserve(sh, &sh->matches, ms->subs * sizeof *all);
+    size_t subs = 0;
+    struct merged *all;
     uint32_t n = 0;
 
+    for (size_t i = 0; i < n_lists; i++)
+        subs += v[i].n;
+    all = (struct merged *)(void *)scratch_reserve(sh, &sh->matches, subs * sizeof *all);
     if (all == NULL) {
-        count_drop(sh, DROP_NO_MEMORY, (int64_t)ms->subs);
+        count_drop(sh, DROP_NO_MEMORY, (int64_t)subs);
         return;
     }
     sh->match_stamp++;
-    for (size_t i = 0; i < ms->n; i++) {
-        for (size_t k = 0; k < ms->v[i].n; k++) {
-            const struct topic_sub *sub = &ms->v[i].subs[k];
+    for (size_t i = 0; i < n_lists; i++) {
+        for (size_t k = 0; k < v[i].n; k++) {
+            const struct topic_sub *sub = &v[i].subs[k];
 
             if (share_is_group(sub->who))
                 share_deliver(sh, sub->who, pub);
@@ -171,21 +169,39 @@ static void deliver_matches(struct shard *sh, struct publication *pub, const str
         deliver_merged(sh, pub, &all[i]);
 }
 
-/* Deliver to the sessions and groups of this shard. */
-static bool route_here(struct shard *sh, struct publication *pub)
+static void deliver(struct shard *sh, struct publication *pub, const struct match *v, size_t n)
+{
+    if (n == 1)
+        deliver_list(sh, pub, &v[0]);
+    else if (n > 1)
+        deliver_lists(sh, pub, v, n);
+}
+
+/* Look the topic up in the tree. */
+static bool match_and_deliver(struct shard *sh, struct publication *pub, struct match_entry *e)
 {
     struct matches ms = {.sh = sh, .capacity = MATCHES_INLINE};
 
     ms.v = ms.inline_v;
-    if (topic_tree_match(sh->tree, pub->topic, collect, &ms) != 0)
+    if (topic_tree_match(sh->tree, pub->topic, collect, &ms) != 0) {
         count_drop(sh, DROP_NO_MEMORY, 1);
-    else if (ms.n == 1)
-        deliver_list(sh, pub, &ms.v[0]);
-    else if (ms.n > 1)
-        deliver_matches(sh, pub, &ms);
+        ms.n = 0;
+    } else if (e != NULL && ms.n <= MATCH_CACHE_LISTS) {
+        match_cache_note(e, topic_tree_stats(sh->tree).generation, ms.v, ms.n);
+    }
+    deliver(sh, pub, ms.v, ms.n);
     if (ms.v != ms.inline_v)
         mem_release(sh->mem, FOR_SHARD, ms.v);
     return ms.n > 0;
+}
+
+/* Deliver to the sessions and groups of this shard. e: what is known of the topic, or NULL. */
+static bool route_here(struct shard *sh, struct publication *pub, struct match_entry *e)
+{
+    if (e == NULL || e->generation != topic_tree_stats(sh->tree).generation)
+        return match_and_deliver(sh, pub, e);
+    deliver(sh, pub, e->v, e->n);
+    return e->n > 0;
 }
 
 /* ---- other shards ---- */
@@ -200,7 +216,7 @@ static void arrive(struct shard *sh, struct publication *pub)
 {
     shard_seen_uid(sh, pub->uid);
     keep_retained(sh, pub);
-    route_here(sh, pub);
+    route_here(sh, pub, match_cache_find(sh->match_cache, pub->topic));
 }
 
 /* ptr: message, with a reference. */
@@ -298,29 +314,60 @@ static bool hand_over(struct shard *sh, unsigned to, struct publication *pub)
     return true;
 }
 
-/* A retained message goes to every shard; others where a filter may match. */
-static bool route_elsewhere(struct shard *sh, struct publication *pub)
+/* Shards other than this one where a filter may match: a bit each. */
+static uint64_t interested(struct shard *sh, struct mqtt_str topic)
 {
     struct broker *b = sh->broker;
     struct interest_probe probe;
+    uint64_t mask = 0;
+
+    interest_probe(b->interest_seed, topic, &probe);
+    for (unsigned to = 0; to < b->n_shards; to++)
+        if (to != sh->index && interest_matches(&b->shards[to]->interest, &probe))
+            mask |= UINT64_C(1) << to;
+    return mask;
+}
+
+/* The same, remembered as long as no shard has changed its filters. */
+static uint64_t interested_cached(struct shard *sh, struct mqtt_str topic, struct match_entry *e)
+{
+    struct broker *b = sh->broker;
+    uint64_t generation = 1;
+
+    if (e == NULL)
+        return interested(sh, topic);
+    for (unsigned i = 0; i < b->n_shards; i++) /* before the look: what changes meanwhile shows */
+        generation += interest_generation(&b->shards[i]->interest);
+    if (e->elsewhere_generation != generation) {
+        e->elsewhere = interested(sh, topic);
+        e->elsewhere_generation = generation;
+    }
+    return e->elsewhere;
+}
+
+/* A retained message goes to every shard; others where a filter may match. */
+static bool route_elsewhere(struct shard *sh, struct publication *pub, struct match_entry *e)
+{
+    uint64_t mask = pub->retain ? (UINT64_C(1) << (sh->broker->n_shards - 1) << 1) - 1
+                                : interested_cached(sh, pub->topic, e);
     bool handed = false;
 
-    interest_probe(b->interest_seed, pub->topic, &probe);
-    for (unsigned to = 0; to < b->n_shards; to++)
-        if (to != sh->index && (pub->retain || interest_matches(&b->shards[to]->interest, &probe)))
-            handed |= hand_over(sh, to, pub);
+    mask &= ~(UINT64_C(1) << sh->index);
+    for (; mask != 0; mask &= mask - 1)
+        handed |= hand_over(sh, (unsigned)__builtin_ctzll(mask), pub);
     return handed;
 }
 
 struct routed router_publish(struct shard *sh, struct publication *pub)
 {
+    struct match_entry *e = match_cache_find(sh->match_cache, pub->topic);
     uint64_t asks = sh->posts.asks;
     struct routed r = {0};
 
     keep_retained(sh, pub);
     if (!shard_alone(sh))
-        r.matched = route_elsewhere(sh, pub);
-    r.matched |= route_here(sh, pub);
+        r.matched = route_elsewhere(sh, pub, e);
+    r.matched |= route_here(sh, pub, e);
     r.crossed = sh->posts.asks != asks;
     if (!r.matched)
         COUNT(&sh->counters, publishes_unmatched);

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "broker/connection.h"
+#include "broker/match_cache.h"
 #include "broker/purposes.h"
 #include "broker/retained.h"
 #include "broker/session.h"
@@ -240,9 +241,10 @@ struct shard *shard_new(struct broker *b, unsigned index)
     list_init(&sh->jobs);
     posts_init(sh);
     sh->tree = topic_tree_new(mem, b->hash_seed);
+    sh->match_cache = match_cache_new(mem, b->hash_seed);
     sh->retained = retained_new(sh);
     sh->shares = shares_new(sh);
-    if (sh->tree == NULL || sh->retained == NULL || sh->shares == NULL) {
+    if (sh->tree == NULL || sh->match_cache == NULL || sh->retained == NULL || sh->shares == NULL) {
         shard_clear(sh);
         shard_free(&sh);
     }
@@ -268,6 +270,7 @@ void shard_clear(struct shard *sh)
     shares_free(sh);
     retained_free(sh);
     topic_tree_free(&sh->tree);
+    match_cache_free(&sh->match_cache, sh->mem);
     mem_settle(sh->mem);
 }
 

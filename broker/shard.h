@@ -29,6 +29,7 @@ struct message;
 struct publication;
 struct retained;
 struct topic_tree;
+struct match_cache;
 struct shares;
 
 /* Work that is done in slices between the events of the loop: a wildcard over a million retained
@@ -58,6 +59,7 @@ struct shard {
     uint64_t wall_ms;
 
     struct topic_tree *tree;
+    struct match_cache *match_cache;
     struct retained *retained;
     struct shares *shares;
     struct interest interest; /* read by all shards */

@@ -226,7 +226,7 @@ struct topic_tree *topic_tree_new(struct mem *mem, uint64_t seed)
 
     if (t == NULL)
         return NULL;
-    *t = (struct topic_tree){.mem = mem, .depth = FIRST_DEPTH};
+    *t = (struct topic_tree){.mem = mem, .depth = FIRST_DEPTH, .generation = 1};
     trie_init(&t->trie, mem, FOR_TOPIC_TREE, seed, sizeof *t->root);
     t->plus_hash = trie_hash(&t->trie, MQTT_STR("+"));
     t->root = (struct topic_node *)trie_new_node(&t->trie, NULL, (struct mqtt_str){NULL, 0});

@@ -76,7 +76,7 @@ int topic_tree_match(struct topic_tree *t, struct mqtt_str name, topic_match_fn 
 
 struct topic_tree_stats {
     size_t nodes, subs;
-    uint64_t generation; /* changes whenever an entry was added or removed */
+    uint64_t generation; /* not 0; changes whenever an entry was added or removed */
 };
 struct topic_tree_stats topic_tree_stats(const struct topic_tree *t); /* O(1) */
 #endif
