@@ -94,6 +94,9 @@ static const struct lws_extension extensions[] = {
     {"permessage-deflate", lws_extension_callback_pm_deflate, "permessage-deflate"},
     {NULL, NULL, NULL}};
 
+/* Pings are ours (link.c): lws's own idle check would keep a timer per connection in one sorted list. */
+static const lws_retry_bo_t no_idle_check = {.secs_since_valid_ping = 0};
+
 static unsigned seconds(uint32_t ms)
 {
     return ms < 1000 ? 1 : (ms + 999) / 1000;
@@ -109,6 +112,7 @@ static struct lws_vhost *vhost_new(const struct socket *so, const struct ws_cert
                                              .iface = cfg->name, /* SNI stays within it */
                                              .protocols = link_protocols,
                                              .log_cx = &l->log,
+                                             .retry_and_idle_policy = &no_idle_check,
                                              .timeout_secs = seconds(cfg->handshake_timeout_ms)};
 
     if (cfg->deflate)
