@@ -181,7 +181,7 @@ void connection_up(struct connection *c, struct session *s, bool present)
     timer_stop(&sh->timers, &c->timer);
     if (c->keep_alive_ms != 0)
         timer_start(&sh->timers, &c->timer, sh->now_ms + c->keep_alive_ms);
-    session_pump(s);
+    session_resume(s);
 }
 
 void connection_refused(struct connection *c, int reason)

@@ -135,11 +135,10 @@ struct inflight_entry *inflight_find(const struct inflight *f, uint16_t packet_i
     return e->state != INFLIGHT_FREE && e->packet_id == packet_id ? e : NULL;
 }
 
-void inflight_remove(struct inflight *f, struct mem *mem, struct inflight_entry *e)
+static void unlink_entry(struct inflight *f, struct inflight_entry *e)
 {
     uint16_t slot = (uint16_t)(e - f->slots);
 
-    delivery_release(&e->d, mem);
     if (slot == f->first)
         f->first = e->next;
     else
@@ -148,8 +147,20 @@ void inflight_remove(struct inflight *f, struct mem *mem, struct inflight_entry 
         f->last = e->prev;
     else
         f->slots[e->next].prev = e->prev;
-    e->state = INFLIGHT_FREE;
     f->count--;
+}
+
+void inflight_remove(struct inflight *f, struct mem *mem, struct inflight_entry *e)
+{
+    delivery_release(&e->d, mem);
+    unlink_entry(f, e);
+    e->state = INFLIGHT_FREE;
+}
+
+void inflight_to_end(struct inflight *f, struct inflight_entry *e)
+{
+    unlink_entry(f, e);
+    link_last(f, e);
 }
 
 struct inflight_entry *inflight_first(const struct inflight *f)

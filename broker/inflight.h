@@ -1,7 +1,7 @@
 /* inflight: QoS 1 and 2 messages sent to one client and not yet fully acknowledged.
  *                                                                   [v5 4.3, 4.4, 4.6]
- * [v3 4.3, 4.4] Entries stand in the order in which they were first sent; found by packet
- * identifier in O(1). An identifier is in use as long as its entry exists. */
+ * [v3 4.3, 4.4] Entries stand in the order in which they were first sent, those in state RELEASED in
+ * the order of their release; found by packet identifier in O(1). An identifier is in use as long as its entry exists. */
 #ifndef BROKER_INFLIGHT_H
 #define BROKER_INFLIGHT_H
 #include "broker/delivery.h"
@@ -55,6 +55,9 @@ struct inflight_entry *inflight_find(const struct inflight *f, uint16_t packet_i
 
 /* Release the entry's message and take the entry out. */
 void inflight_remove(struct inflight *f, struct mem *mem, struct inflight_entry *e);
+
+/* Put an entry behind all others. */
+void inflight_to_end(struct inflight *f, struct inflight_entry *e);
 
 /* First entry in sending order, and the one behind e; NULL at the end. */
 struct inflight_entry *inflight_first(const struct inflight *f);

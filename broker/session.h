@@ -119,8 +119,13 @@ struct claim {
 /* Send the publication to the client now, keep it for later, or drop it and count that. */
 void session_deliver(struct session *s, struct publication *pub, const struct claim *claim);
 
-/* Send what window and network allow: first again what was in flight when the last connection
- * ended, in order [v5 MQTT-4.4.0-1] [v3 MQTT-4.4.0-1], then from the queue. */
+/* The CONNACK is sent: send again what was in flight when the last connection ended
+ * [v5 MQTT-4.4.0-1] [v3 MQTT-4.4.0-1]. PUBRELs at once: no window holds them back
+ * [v5 MQTT-3.3.4-10]; all else by session_pump(). */
+void session_resume(struct session *s);
+
+/* Send what window and network allow: first again, in order, what this connection has not seen yet,
+ * then from the queue. */
 void session_pump(struct session *s);
 
 /* Messages that wait in the queue. */

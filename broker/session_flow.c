@@ -293,18 +293,19 @@ void session_deliver(struct session *s, struct publication *pub, const struct cl
 
 /* ---- sending what has waited ---- */
 
-/* Send an entry again that the previous connection left behind. */
+static void mark_sent(struct session *s, struct inflight_entry *e)
+{
+    s->flow->unsent -= e->unsent;
+    e->unsent = false;
+}
+
+/* Send a PUBLISH again that the previous connection left behind. */
 static void resend(struct session *s, struct inflight_entry *e)
 {
-    e->unsent = false;
-    s->flow->unsent--;
-    if (e->state == INFLIGHT_RELEASED) {
-        output_ack(s->conn, MQTT_PUBREL, e->packet_id, 0);
-        return;
-    }
     struct publication pub = publication_of(e->d.msg);
     struct output_publish how = how_to_send(&e->d, e->packet_id, true);
 
+    mark_sent(s, e);
     if (!output_publish(s->conn, &pub, &how)) {
         count_drop(s->shard, DROP_TOO_LARGE, 1);
         window_remove(s, e);
@@ -374,10 +375,25 @@ void session_mark_unsent(struct session *s)
 
     if (f == NULL)
         return;
+    f->unsent = 0;
+    for (struct inflight_entry *e = inflight_first(&f->out); e != NULL;
+         e = inflight_after(&f->out, e)) {
+        e->unsent = e->state == INFLIGHT_SENT;
+        f->unsent += e->unsent;
+    }
+}
+
+void session_resume(struct session *s)
+{
+    struct session_flow *f = s->flow;
+
+    if (f == NULL)
+        return;
     for (struct inflight_entry *e = inflight_first(&f->out); e != NULL;
          e = inflight_after(&f->out, e))
-        e->unsent = true;
-    f->unsent = f->out.count;
+        if (e->state == INFLIGHT_RELEASED)
+            output_ack(s->conn, MQTT_PUBREL, e->packet_id, 0);
+    session_pump(s);
 }
 
 /* ---- acknowledgements ---- */
@@ -413,7 +429,10 @@ int session_on_pubrec(struct session *s, uint16_t packet_id, uint8_t reason)
     if (e->state == INFLIGHT_SENT) {
         /* The message itself is no longer needed [v5 4.3.3]. */
         message_unref(&e->d.msg, s->shard->mem);
+        mark_sent(s, e);
         e->state = INFLIGHT_RELEASED;
+        /* PUBRELs go in the order of the PUBRECs [v3 MQTT-4.6.0-4]. */
+        inflight_to_end(&s->flow->out, e);
     }
     return 0;
 }

@@ -40,7 +40,7 @@ void session_drop_flow(struct session *s);
  * them. */
 void session_give_back_queued(struct session *s);
 
-/* Everything in flight has to be sent again on the new connection. */
+/* Every PUBLISH in flight has to be sent again on the new connection. */
 void session_mark_unsent(struct session *s);
 
 /* Messages kept for the session, made on first use; NULL when out of memory. Free an empty one. */

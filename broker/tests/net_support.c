@@ -450,6 +450,13 @@ struct client *net_client(struct net *n, unsigned shard, int version, const char
     return net_connect(n, shard, version, &(struct connect_options){.id = id, .clean = true}, NULL);
 }
 
+static uint16_t take_id(struct client *c)
+{
+    if (++c->next_id == 0)
+        c->next_id = 1;
+    return c->next_id;
+}
+
 static uint8_t subscribe(struct client *c, const char *filter, uint8_t options, uint32_t sub_id)
 {
     size_t len = strlen(filter);
@@ -460,7 +467,7 @@ static uint8_t subscribe(struct client *c, const char *filter, uint8_t options, 
     payload[1] = (uint8_t)len;
     memcpy(payload + 2, filter, len);
     payload[len + 2] = options;
-    p.subscribe.packet_id = ++c->next_id;
+    p.subscribe.packet_id = take_id(c);
     p.subscribe.filters = (struct mqtt_str){payload, (uint32_t)len + 3};
     p.subscribe.count = 1;
     if (sub_id != 0)
@@ -498,7 +505,7 @@ uint8_t client_unsubscribe(struct client *c, const char *filter)
     payload[0] = (uint8_t)(len >> 8);
     payload[1] = (uint8_t)len;
     memcpy(payload + 2, filter, len);
-    p.subscribe.packet_id = ++c->next_id;
+    p.subscribe.packet_id = take_id(c);
     p.subscribe.filters = (struct mqtt_str){payload, (uint32_t)len + 2};
     p.subscribe.count = 1;
     client_send_packet(c, &p);
@@ -516,7 +523,7 @@ uint16_t client_start_publish(struct client *c, const char *topic, const char *p
     p.publish.payload = text_str(payload);
     p.publish.qos = qos;
     p.publish.retain = retain;
-    p.publish.packet_id = qos > 0 ? ++c->next_id : 0;
+    p.publish.packet_id = qos > 0 ? take_id(c) : 0;
     client_send_packet(c, &p);
     return p.publish.packet_id;
 }
