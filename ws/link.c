@@ -186,7 +186,8 @@ static int on_writable(struct link *k)
 /* What a callback that has brought input returns. */
 static int after_input(struct link *k)
 {
-    return k->closing && !pending(k) ? end(k) : 0;
+    /* A compressor may hold output that pending() does not see: its links wait to be writable. */
+    return k->closing && !k->deflate && !pending(k) ? end(k) : 0;
 }
 
 static bool frame_too_large(const struct link *k, size_t len)
@@ -226,20 +227,19 @@ static void arm_ping(struct link *k)
     struct shard *sh = k->loop->shard;
     uint32_t wait_ms = k->pinged ? cfg->ping_timeout_ms : cfg->ping_interval_ms;
 
-    if (cfg->ping_interval_ms == 0)
-        return;
-    timer_start(&sh->timers, &k->ping, sh->now_ms + (wait_ms != 0 ? wait_ms : 1000));
+    if (cfg->ping_interval_ms != 0)
+        timer_start(&sh->timers, &k->ping, sh->now_ms + (wait_ms != 0 ? wait_ms : 1000));
 }
 
 static void send_ping(struct link *k)
 {
-    uint8_t frame[LWS_PRE + 4] = {0};
+    uint8_t frame[LWS_PRE + 1] = {0}; /* not empty: lws would not tell us of the pong */
 
     if (pending(k) || k->conn->out.blocked)
         return; /* what is under way proves as much */
     k->sent_ms = k->loop->shard->now_ms;
     k->pinged = k->socket->config->ping_timeout_ms != 0;
-    lws_write(k->wsi, frame + LWS_PRE, 0, LWS_WRITE_PING);
+    lws_write(k->wsi, frame + LWS_PRE, 1, LWS_WRITE_PING);
 }
 
 static void on_ping_timer(struct timer *t)
@@ -248,8 +248,12 @@ static void on_ping_timer(struct timer *t)
     const struct ws_listener_config *cfg = k->socket->config;
     uint64_t now_ms = k->loop->shard->now_ms;
 
-    if (k->conn == NULL || k->closing)
+    if (k->closing)
         return;
+    if (k->conn == NULL) { /* the handshake takes too long */
+        lws_set_timeout(k->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+        return;
+    }
     if (k->pinged && now_ms - k->heard_ms >= cfg->ping_timeout_ms) {
         connection_fail(k->conn, CLOSE_PING_TIMEOUT);
         return;
@@ -276,6 +280,7 @@ static int open_connection(struct link *k)
     struct shard *sh = k->loop->shard;
     enum close_reason why;
 
+    timer_stop(&sh->timers, &k->ping); /* from here on the broker waits for the CONNECT */
     k->heard_ms = k->sent_ms = sh->now_ms;
     k->conn = connection_new(sh, &ops, k, &k->peer, &why);
     return k->conn == NULL ? refuse(k, why) : 0;
@@ -293,8 +298,10 @@ static int on_established(struct link *k)
         snprintf(number, sizeof number, "%u", cfg->deflate_level);
         lws_set_extension_option(k->wsi, "permessage-deflate", "compression_level", number);
     }
+    if (open_connection(k) != 0)
+        return -1;
     arm_ping(k);
-    return open_connection(k);
+    return 0;
 }
 
 /* Compression costs memory; when the budget is used up further clients do without it. */
@@ -321,6 +328,14 @@ static void on_closed(struct link *k)
         connection_closed(c);
 }
 
+/* lws has timeouts of its own for handshakes, but one for all listeners. */
+static void limit_handshake(struct link *k)
+{
+    struct shard *sh = k->loop->shard;
+
+    timer_start(&sh->timers, &k->ping, sh->now_ms + k->socket->config->handshake_timeout_ms);
+}
+
 static void on_destroyed(struct link *k)
 {
     on_closed(k);
@@ -342,6 +357,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     k->wsi = wsi;
     loop_enter(k->loop);
     switch (reason) {
+    case LWS_CALLBACK_WSI_CREATE: limit_handshake(k); return 0;
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return upgrade_confirm(k);
     case LWS_CALLBACK_HTTP:
         return k->socket->listener->admin ? admin_request(k) : upgrade_plain_http(k);
