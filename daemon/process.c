@@ -1,0 +1,58 @@
+#include "daemon/process.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sched.h>
+#include <stddef.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+uint64_t process_raise_open_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+unsigned process_cores(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    return (unsigned)CPU_COUNT(&set);
+}
+
+static bool stays(const char *user)
+{
+    return user[0] == '\0' || geteuid() != 0;
+}
+
+bool process_can_become(const char *user)
+{
+    return stays(user) || getpwnam(user) != NULL;
+}
+
+int process_become(const char *user)
+{
+    const struct passwd *entry;
+
+    if (stays(user))
+        return 0;
+    errno = 0;
+    entry = getpwnam(user);
+    if (entry == NULL)
+        return errno != 0 ? -errno : -ENOENT;
+    if (initgroups(user, entry->pw_gid) != 0 || setgid(entry->pw_gid) != 0 ||
+        setuid(entry->pw_uid) != 0)
+        return -errno;
+    if (entry->pw_uid != 0 && setuid(0) == 0)
+        return -EPERM; /* there would be a way back */
+    return 0;
+}

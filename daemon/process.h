@@ -1,0 +1,19 @@
+/* process: what the daemon wants of the operating system. */
+#ifndef DAEMON_PROCESS_H
+#define DAEMON_PROCESS_H
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Allow as many open files as the system lets us; returns that number. Every connection is one. */
+uint64_t process_raise_open_files(void);
+
+/* Processor cores that this process may use; at least 1. */
+unsigned process_cores(void);
+
+/* Become this user, with its groups, for good. Only when running as root; otherwise, and with "",
+ * nothing happens. 0 or -errno. */
+int process_become(const char *user);
+
+/* Would process_become() find the user? */
+bool process_can_become(const char *user);
+#endif

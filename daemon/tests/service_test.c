@@ -1,0 +1,212 @@
+/* A service from start to end, with a server that only pretends. */
+#include "daemon/service.h"
+
+#include "base/test.h"
+#include "daemon/alloc.h"
+#include "daemon/exit_codes.h"
+#include "daemon/tests/config_support.h"
+#include "daemon/tests/ws_support.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char *const no_env[] = {NULL};
+static char path[] = "/tmp/frys_service_XXXXXX";
+static char logged[1 << 16];
+
+static void tell(int signal_number)
+{
+    kill(getpid(), signal_number);
+}
+
+static void write_config(const char *yaml)
+{
+    FILE *out = fopen(path, "w");
+
+    fputs(yaml, out);
+    fclose(out);
+}
+
+/* Run the service with the script until it ends; its log is in logged. */
+static int run(const char *yaml, const char *file)
+{
+    int saved = dup(STDERR_FILENO), code;
+    FILE *log = tmpfile();
+    struct config *c = read_config(yaml, NULL);
+
+    dup2(fileno(log), STDERR_FILENO);
+    log_configure(STDERR_FILENO, LOG_INFO, LOG_TEXT);
+    code = service_run(c, file, no_env);
+    log_configure(STDERR_FILENO, LOG_INFO, LOG_TEXT);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    rewind(log);
+    logged[fread(logged, 1, sizeof logged - 1, log)] = '\0';
+    fclose(log);
+    return code;
+}
+
+static bool has(const char *text)
+{
+    if (strstr(logged, text) != NULL)
+        return true;
+    fprintf(stderr, "no \"%s\" in:\n%s", text, logged);
+    return false;
+}
+
+static void end_by_term(void)
+{
+    tell(SIGTERM);
+}
+
+static void test_term(void)
+{
+    ws_fake_reset(end_by_term);
+    CHECK_INT(run("workers: 2\n", NULL), EXIT_FINE);
+    CHECK_INT(ws_fake.stops, 1);
+    CHECK_INT(ws_fake.stops_now, 0);
+    CHECK(has("daemon.start version=") && has("config=defaults workers=2"));
+    CHECK(has("daemon.ready") && has("daemon.drain timeout_ms=10000") && has("daemon.stopped"));
+}
+
+static void end_by_int_and_term(void)
+{
+    tell(SIGINT);
+    ws_fake_wait(&ws_fake.stops, 1);
+    tell(SIGHUP); /* too late for that */
+    tell(SIGTERM);
+}
+
+static void test_second_signal(void)
+{
+    ws_fake_reset(end_by_int_and_term);
+    ws_fake.ends_on_drain = false;
+    CHECK_INT(run("", NULL), EXIT_FINE);
+    CHECK_INT(ws_fake.stops_now, 1);
+    CHECK_INT(ws_fake.reloads, 0);
+    CHECK(has("daemon.end_now"));
+}
+
+static void test_fails_to_open(void)
+{
+    ws_fake_reset(NULL);
+    ws_fake.new_error = "port 1883 is taken";
+    CHECK_INT(run("", NULL), EXIT_FAILED);
+    CHECK(has("daemon.failed while=\"opening the listeners\" error=\"port 1883 is taken\""));
+}
+
+static void test_fails_to_start(void)
+{
+    ws_fake_reset(NULL);
+    ws_fake.start_error = "no threads";
+    CHECK_INT(run("", NULL), EXIT_FAILED);
+    CHECK(has("daemon.failed while=\"starting the workers\" error=\"no threads\""));
+}
+
+static void test_fails_to_become(void)
+{
+    if (geteuid() != 0)
+        return;
+    ws_fake_reset(NULL);
+    CHECK_INT(run("user: there is no such user\n", NULL), EXIT_FAILED);
+    CHECK(has("daemon.failed while=\"changing to the user"));
+}
+
+static void test_ends_by_itself(void)
+{
+    ws_fake_reset(ws_fake_end);
+    CHECK_INT(run("", NULL), EXIT_FAILED);
+    CHECK(has("daemon.failed while=serving"));
+}
+
+static void report_status(void)
+{
+    tell(SIGUSR1);
+    tell(SIGUSR2); /* nobody's business, and harmless */
+    tell(SIGTERM);
+}
+
+static void test_status(void)
+{
+    ws_fake_reset(report_status);
+    CHECK_INT(run("", NULL), EXIT_FINE);
+    CHECK(has("daemon.status uptime_s=0 connections=0 sessions=0"));
+}
+
+static void reload_well_and_badly(void)
+{
+    write_config("limits: {max_packet_size: 1MiB}\nworkers: 3\n"
+                 "listeners: [{protocol: ws, port: 9999, max_connections: 7}]\n");
+    tell(SIGHUP);
+    ws_fake_wait(&ws_fake.reloads, 1);
+    CHECK_INT(ws_fake.max_packet_size, 1 << 20);
+    CHECK_INT(ws_fake.config->listeners[0].port, 8080);
+    CHECK_INT(ws_fake.config->listeners[0].max_connections, 7);
+    write_config("limits: {max_packet_size: 3MiB, nonsense: 1}\n");
+    tell(SIGHUP);
+    tell(SIGTERM);
+}
+
+static void test_reload(void)
+{
+    ws_fake_reset(reload_well_and_badly);
+    CHECK_INT(run("workers: 1\nlisteners: [{protocol: ws}]\n", path), EXIT_FINE);
+    CHECK_INT(ws_fake.reloads, 1);
+    CHECK(has("config.restart_needed option=workers\n"));
+    CHECK(has("config.restart_needed option=listeners[].port listener=ws\n"));
+    CHECK(has("config.reloaded config=/tmp/frys_service_"));
+    CHECK(has("config.error file=/tmp/frys_service_") && has("limits.nonsense: unknown option"));
+    CHECK(has("config.reload_failed"));
+}
+
+static void reload_once(void)
+{
+    write_config("workers: 1\n");
+    tell(SIGHUP);
+    ws_fake_wait(&ws_fake.reloads, 1);
+    tell(SIGTERM);
+}
+
+static void test_reload_refused(void)
+{
+    ws_fake_reset(reload_once);
+    ws_fake.reload_error = "the key does not fit";
+    CHECK_INT(run("workers: 1\n", path), EXIT_FINE);
+    CHECK(has("config.reload_failed error=\"the key does not fit\""));
+}
+
+/* Threads that do not end: frysd leaves without them, in time. */
+static void test_stuck(void)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        ws_fake_reset(end_by_term);
+        ws_fake.ends_on_drain = ws_fake.ends_now = false;
+        run("shutdown_timeout: 0s\n", NULL);
+        exit(99);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), EXIT_FAILED);
+}
+
+static void test_clean_up(void)
+{
+    CHECK(unlink(path) == 0);
+    forget_problems();
+}
+
+static void test_set_up(void)
+{
+    int fd = mkstemp(path);
+
+    CHECK(fd >= 0);
+    close(fd);
+}
+
+TEST_MAIN(test_set_up, test_term, test_second_signal, test_fails_to_open, test_fails_to_start,
+          test_fails_to_become, test_ends_by_itself, test_status, test_reload, test_reload_refused,
+          test_stuck, test_clean_up)
