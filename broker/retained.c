@@ -412,12 +412,18 @@ static void send_one(struct cursor *c, struct message *m)
     session_deliver(c->session, &pub, &claim);
 }
 
+/* Not to who published it, where the subscription says so [v5 MQTT-3.8.3-3]. */
+static bool own(const struct cursor *c, const struct message *m)
+{
+    return (c->options & MQTT_SUB_NO_LOCAL) != 0 && m->publisher == c->session->serial;
+}
+
 static bool due(const struct cursor *c)
 {
     const struct node *n = c->at;
 
     return n->msg != NULL && n->changed <= c->before && cursor_matches(c) &&
-           !message_expired(n->msg, c->sh->now_ms);
+           !message_expired(n->msg, c->sh->now_ms) && !own(c, n->msg);
 }
 
 static void run_send(struct job *j)
