@@ -34,7 +34,7 @@ struct broker {
     uint64_t interest_seed; /* the same for all shards */
     uint64_t started_ms;    /* monotonic */
     _Atomic int memory_pressure;
-    _Atomic bool draining; /* no new connections */
+    _Atomic bool draining;    /* no new connections */
     _Atomic unsigned settled; /* shards that have done step 1 of drain.h */
     char version[32];
 };

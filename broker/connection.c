@@ -115,8 +115,8 @@ static void on_timer(struct timer *t)
 
 /* ---- packets ---- */
 
-void connection_explain(const struct connection *c, struct mqtt_packet *p,
-                        struct mqtt_props *props, const char *text)
+void connection_explain(const struct connection *c, struct mqtt_packet *p, struct mqtt_props *props,
+                        const char *text)
 {
     if (text == NULL || !c->problem_info || !c->shard->config.problem_info)
         return;

@@ -31,8 +31,8 @@ void on_unsubscribe(struct connection *c, const struct mqtt_subscribe *p);
 
 /* Put text into the properties of packet p where this client wants reason strings and takes a packet
  * of that size. */
-void connection_explain(const struct connection *c, struct mqtt_packet *p,
-                        struct mqtt_props *props, const char *text);
+void connection_explain(const struct connection *c, struct mqtt_packet *p, struct mqtt_props *props,
+                        const char *text);
 
 /* A fault in a packet: the connection is closed with the reason that the decoder gave. */
 void connection_fault(struct connection *c, int rc, const char *detail);

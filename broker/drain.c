@@ -19,7 +19,8 @@ static bool finished(const struct connection *c)
 
     if (c->state != CONN_UP)
         return true;
-    return c->out.now.len + c->out.shared_len == 0 && output_ready(&c->out) && fifo_count(&c->answers) == 0 &&
+    return c->out.now.len + c->out.shared_len == 0 && output_ready(&c->out) &&
+           fifo_count(&c->answers) == 0 &&
            (s->flow == NULL || (s->flow->out.count == 0 && fifo_count(&s->flow->queue) == 0));
 }
 

@@ -17,7 +17,7 @@ struct sub_ids;
 
 #define OUTPUT_MAX    65536 /* bytes of a full buffer */
 #define OUTPUT_STREAM 32768 /* payloads from here on are sent piece by piece */
-#define OUTPUT_CONTROL_PAUSE                                                 \
+#define OUTPUT_CONTROL_PAUSE \
     16384 /* unsent answers to a client that does not read, bytes: from here \
              on nothing more is read from it ... */
 #define OUTPUT_CONTROL_MAX 262144 /* ... and here it is given up */

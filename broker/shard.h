@@ -91,9 +91,9 @@ struct shard {
     _Atomic int64_t closes[CLOSE_COUNT];
 
     struct {
-        bool on;              /* the service ends: no PUBLISH is taken any more (drain.h) */
-        bool counted;         /* this shard is one of broker.settled */
-        uint64_t turn;        /* what was handed over up to here has to be dealt with first */
+        bool on;       /* the service ends: no PUBLISH is taken any more (drain.h) */
+        bool counted;  /* this shard is one of broker.settled */
+        uint64_t turn; /* what was handed over up to here has to be dealt with first */
         uint64_t deadline_ms;
         struct timer timer;
     } drain;

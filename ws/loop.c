@@ -9,7 +9,7 @@
 #include "ws/ws_priv.h"
 
 #include <string.h>
-#define MAX_ROUNDS    2 /* looks for more input before what there is goes out */
+#define MAX_ROUNDS    2    /* looks for more input before what there is goes out */
 #define KILL_GRACE_MS 1000 /* after the drain's deadline, for Close frames to go out */
 
 /* ---- the turn ---- */
