@@ -158,8 +158,8 @@ void shard_stay_awake(struct shard *sh)
 
 bool shard_may_sleep(struct shard *sh)
 {
-    /* A producer pushes first and looks at the flag then; here it is the other way round: one of both
-     * sees the other. */
+    /* A producer pushes first and looks at the flag then; here it is the other way round: one of
+     * both sees the other. */
     atomic_store_explicit(&sh->awake, false, memory_order_seq_cst);
     return !inbox_has_items(&sh->posts.inbox);
 }

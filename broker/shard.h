@@ -113,7 +113,7 @@ void shard_set_wake(struct shard *sh, void (*wake)(void *arg), void *arg);
 void shard_turn_begin(struct shard *sh);
 void shard_turn_end(struct shard *sh);
 
-/* In the middle of a turn: let other shards have what there is for them, and take what they have. */
+/* In the middle of a turn: let other shards have what there is for them, take what they have. */
 void shard_hand_over(struct shard *sh);
 
 /* When the next turn must come, whatever else happens: milliseconds of the monotonic clock;
@@ -121,7 +121,7 @@ void shard_hand_over(struct shard *sh);
 uint64_t shard_next_turn_ms(const struct shard *sh);
 
 /* Optional: a loop that is busy need not be woken. Between shard_stay_awake() and shard_may_sleep()
- * nobody wakes it; so it must call the latter before it waits, and not wait when the answer is no. */
+ * nobody wakes it; so it must call the latter before it waits, and not wait when it says no. */
 void shard_stay_awake(struct shard *sh);
 bool shard_may_sleep(struct shard *sh);
 

@@ -94,7 +94,7 @@ static const struct lws_extension extensions[] = {
     {"permessage-deflate", lws_extension_callback_pm_deflate, "permessage-deflate"},
     {NULL, NULL, NULL}};
 
-/* Pings are ours (link.c): lws's own idle check would keep a timer per connection in one sorted list. */
+/* Pings are ours (link.c): lws's own idle check keeps a timer per connection in one sorted list. */
 static const lws_retry_bo_t no_idle_check = {.secs_since_valid_ping = 0};
 
 static unsigned seconds(uint32_t ms)
