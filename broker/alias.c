@@ -11,7 +11,7 @@ struct alias_topic {
     uint8_t *p; /* NULL: not set */
     uint32_t len;
     uint32_t sum; /* cheap first comparison */
-    bool used;    /* since the hand came by */
+    bool used;    /* again, since it was set or the hand came by */
 };
 
 struct aliases {
@@ -62,7 +62,7 @@ bool aliases_set(struct aliases *a, struct mem *mem, uint16_t alias, struct mqtt
         return false;
     memcpy(copy, topic.p, topic.len);
     mem_release(mem, FOR_ALIAS, t->p);
-    *t = (struct alias_topic){.p = copy, .len = topic.len, .sum = sum_of(topic), .used = true};
+    *t = (struct alias_topic){.p = copy, .len = topic.len, .sum = sum_of(topic)};
     return true;
 }
 
