@@ -31,7 +31,7 @@ static uint64_t share_of(uint32_t level, uint64_t name_hash)
     return trie_path(0, level + 1, name_hash);
 }
 
-static bool is_level(struct mqtt_str level, char wildcard)
+static bool is_level(struct mqtt_str level, uint8_t wildcard)
 {
     return level.len == 1 && level.p[0] == wildcard;
 }

@@ -56,7 +56,7 @@ void socket_url(const struct socket *so, char *out, size_t cap)
 
 static int bound_port(int fd)
 {
-    struct sockaddr_storage a;
+    struct sockaddr_storage a = {0};
     socklen_t len = sizeof a;
 
     if (getsockname(fd, (struct sockaddr *)&a, &len) != 0)
