@@ -29,8 +29,8 @@ void connection_drop_answers(struct connection *c);
 void on_subscribe(struct connection *c, const struct mqtt_subscribe *p);
 void on_unsubscribe(struct connection *c, const struct mqtt_subscribe *p);
 
-/* Put text into the properties of packet p where this client wants reason strings and takes a packet
- * of that size. */
+/* Put text into the properties of packet p where this client wants reason strings and takes a
+ * packet of that size. */
 void connection_explain(const struct connection *c, struct mqtt_packet *p, struct mqtt_props *props,
                         const char *text);
 

@@ -1,7 +1,8 @@
 /* inflight: QoS 1 and 2 messages sent to one client and not yet fully acknowledged.
- *                                                                   [v5 4.3, 4.4, 4.6]
- * [v3 4.3, 4.4] Entries stand in the order in which they were first sent, those in state RELEASED in
- * the order of their release; found by packet identifier in O(1). An identifier is in use as long as its entry exists. */
+ *                                                           [v5 4.3, 4.4, 4.6] [v3 4.3, 4.4]
+ * Entries stand in the order in which they were first sent, those in state RELEASED in the order of
+ * their release; found by packet identifier in O(1). An identifier is in use as long as its entry
+ * exists. */
 #ifndef BROKER_INFLIGHT_H
 #define BROKER_INFLIGHT_H
 #include "broker/delivery.h"

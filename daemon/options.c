@@ -26,8 +26,8 @@
 #define HOUR                      (60 * MINUTE)
 #define DAY                       UINT64_C(86400) /* of options in seconds */
 
-#define LARGEST_PACKET            MIB(256) /* what the Remaining Length of MQTT can say, rounded up */
-#define MANY                      UINT64_C(1000000000) /* a limit of more than this limits nothing */
+#define LARGEST_PACKET            MIB(256) /* the Remaining Length of MQTT, rounded up */
+#define MANY                      UINT64_C(1000000000) /* limits nothing */
 
 static const char *const protocols[] = {"ws", "wss", "mqtt", "mqtts", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};

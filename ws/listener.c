@@ -56,13 +56,16 @@ void socket_url(const struct socket *so, char *out, size_t cap)
 
 static int bound_port(int fd)
 {
-    struct sockaddr_storage a = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } a = {.in6 = {0}};
     socklen_t len = sizeof a;
 
-    if (getsockname(fd, (struct sockaddr *)&a, &len) != 0)
+    if (getsockname(fd, &a.any, &len) != 0)
         return -1;
-    return ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&a)->sin_port
-                                        : ((struct sockaddr_in6 *)(void *)&a)->sin6_port);
+    return ntohs(a.any.sa_family == AF_INET ? a.in.sin_port : a.in6.sin6_port);
 }
 
 static int open_socket(const struct sockaddr_storage *a, socklen_t len, bool shared)

@@ -289,9 +289,8 @@ static void test_client_ids(void)
 /* Identifiers are compared byte by byte [v5 MQTT-3.1.3-2] [v3 MQTT-3.1.3-2]. */
 static void test_client_ids_differ(void)
 {
-    static const char *const ids[] = {"a", "A", "a ", "aa",
-                                      "\xef\xbb\xbf"
-                                      "a"};
+    static const char bom[] = {'\xef', '\xbb', '\xbf', 'a', '\0'};
+    static const char *const ids[] = {"a", "A", "a ", "aa", bom};
     struct net n;
 
     net_init(&n, 1, NULL);

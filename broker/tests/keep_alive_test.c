@@ -1,4 +1,5 @@
-/* keep_alive_test: one and a half intervals of silence, to the millisecond. [v5 3.1.2.10] [v3 3.1.2.10] */
+/* keep_alive_test: one and a half intervals of silence, to the millisecond.
+ *                                                               [v5 3.1.2.10] [v3 3.1.2.10] */
 #include "base/test.h"
 #include "net_support.h"
 

@@ -194,8 +194,8 @@ static void check_memory(struct net *n)
 
 void net_fini(struct net *n)
 {
-    while (!list_empty(&n->clients))
-        client_drop(LIST_ITEM(n->clients.next, struct client, link));
+    LIST_EACH_SAFE (l, &n->clients)
+        client_drop(LIST_ITEM(l, struct client, link));
     net_run(n);
     for (unsigned i = 0; i < n->broker->n_shards; i++)
         shard_end_sessions(n->broker->shards[i]);

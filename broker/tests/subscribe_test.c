@@ -577,9 +577,9 @@ static void expect_ids(struct client *c, const uint32_t *want)
 
         while (i < n && got[i] != want[wanted])
             i++;
-        CHECK(i < n);
-        got[i] = got[n - 1];
-        n -= n > 0;
+        if (!CHECK(i < n))
+            return;
+        got[i] = got[--n];
         wanted++;
     }
     CHECK_INT(n, 0);

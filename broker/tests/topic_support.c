@@ -281,7 +281,7 @@ static void operate(struct game *g, struct bytes *b)
 int topic_tree_play(const uint8_t *data, size_t len)
 {
     struct bytes b = {.p = data, .len = len};
-    struct game game = {.mem = mem_new()}, *g = &game;
+    struct game game = {.mem = mem_new(), .generation = 1}, *g = &game;
 
     g->tree = topic_tree_new(g->mem, next_byte(&b));
     while (b.at < b.len && g->wrong == 0) {

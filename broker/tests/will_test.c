@@ -1,5 +1,5 @@
 /* will_test: when a Will is published, and what it looks like then.
- *                                                   [v5 3.1.2.5, 3.1.3.2, 3.14.4] [v3 3.1.2.5, 3.14.4] */
+ *                                      [v5 3.1.2.5, 3.1.3.2, 3.14.4] [v3 3.1.2.5, 3.14.4] */
 #include "base/test.h"
 #include "broker/retained.h"
 #include "broker/session.h"
@@ -28,8 +28,9 @@ enum ending {
     LOST_BACK_NEW,  /* the same with Clean Start */
 };
 
-/* From version first on; due_ms: after the end of the connection [v5 MQTT-3.1.2-7] [v5 MQTT-3.1.2-8]
- * [v5 MQTT-3.1.3-9] [v5 MQTT-3.1.4-3] [v5 MQTT-3.14.4-3] [v3 MQTT-3.1.2-8] [v3 MQTT-3.14.4-3]. */
+/* From version first on; due_ms: after the end of the connection [v5 MQTT-3.1.2-7]
+ * [v5 MQTT-3.1.2-8] [v5 MQTT-3.1.3-9] [v5 MQTT-3.1.4-3] [v5 MQTT-3.14.4-3]
+ * [v3 MQTT-3.1.2-8] [v3 MQTT-3.14.4-3]. */
 static const struct {
     int first;
     enum ending ending;
@@ -263,8 +264,8 @@ static void test_retain(void)
     each_version(retain);
 }
 
-/* Its properties become those of the PUBLISH, in their order, but for the delay; its own time begins
- * when it is published [v5 MQTT-3.1.3-10]. */
+/* Its properties become those of the PUBLISH, in their order, but for the delay; its own time
+ * begins when it is published [v5 MQTT-3.1.3-10]. */
 static void test_properties(void)
 {
     static const char passed[] = "\x26\0\1b\0\1"

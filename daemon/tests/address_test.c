@@ -16,7 +16,7 @@ static const struct {
     {"0:0:0:0:0:0:0:1", true, true},
     {"::", true, false},
     {"2001:db8::1", true, false},
-    {"fe80::1%eth0", true, false},
+    {"fe80::1%eth0", false, false},
     {"::ffff:127.0.0.1", true, false},
     {"", false, false},
     {"localhost", false, false},

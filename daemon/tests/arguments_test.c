@@ -2,6 +2,7 @@
 
 #include "base/test.h"
 #include "daemon/alloc.h"
+#include "daemon/build.h"
 #include "daemon/exit_codes.h"
 
 static const struct {

@@ -77,7 +77,7 @@ static bool overlap(const struct option *a, const struct option *b)
 /* Each field has one row. */
 static void test_fields(void)
 {
-    for (int scope = SCOPE_CONFIG; scope <= SCOPE_CERTIFICATE; scope++)
+    for (enum option_scope scope = SCOPE_CONFIG; scope <= SCOPE_CERTIFICATE; scope++)
         for (const struct option *a = NULL; (a = options_next_field(scope, a)) != NULL;)
             for (const struct option *b = a; (b = options_next_field(scope, b)) != NULL;)
                 CHECK(!overlap(a, b) || a->type == OPTION_ITEMS || b->type == OPTION_ITEMS);

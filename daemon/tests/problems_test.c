@@ -67,8 +67,8 @@ static void test_log(void)
     rewind(file);
     text[fread(text, 1, sizeof text - 1, file)] = '\0';
     fclose(file);
-    CHECK(strstr(text, "config.warning file=f line=2 column=7 text=dubious\n") != NULL);
-    CHECK(strstr(text, "config.error file=f line=3 column=8 text=wrong\n") != NULL);
+    CHECK(strstr(text, "config.warning file=\"f\" line=2 column=7 text=\"dubious\"\n") != NULL);
+    CHECK(strstr(text, "config.error file=\"f\" line=3 column=8 text=\"wrong\"\n") != NULL);
     problems_fini(&p);
 }
 

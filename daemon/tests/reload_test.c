@@ -37,7 +37,7 @@ static const struct {
      "listeners: [{protocol: ws}, {protocol: mqtt}]\n",
      "listeners[]@ws listeners[].port@mqtt listeners[]@new "},
     {"listeners: [{protocol: ws, paths: [/a]}]\n", "listeners: [{protocol: ws, paths: [/a, /b]}]\n",
-     "listeners: [{protocol: ws, paths: [/a]}]\n", "listeners[].paths@ws "},
+     "listeners: [{protocol: ws, paths: [/a, /b]}]\n", ""},
     {"listeners: [{protocol: wss, tls: {certificate: a, key: b}}]\n",
      "listeners: [{protocol: wss, max_connections: 1, tls: {certificate: c, key: b}}]\n",
      "listeners: [{protocol: wss, max_connections: 1, tls: {certificate: a, key: b}}]\n",

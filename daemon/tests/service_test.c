@@ -66,7 +66,7 @@ static void test_term(void)
     CHECK_INT(run("workers: 2\n", NULL), EXIT_FINE);
     CHECK_INT(ws_fake.stops, 1);
     CHECK_INT(ws_fake.stops_now, 0);
-    CHECK(has("daemon.start version=") && has("config=defaults workers=2"));
+    CHECK(has("daemon.start version=") && has("config=\"defaults\" workers=2"));
     CHECK(has("daemon.ready") && has("daemon.drain timeout_ms=10000") && has("daemon.stopped"));
 }
 
@@ -117,7 +117,7 @@ static void test_ends_by_itself(void)
 {
     ws_fake_reset(ws_fake_end);
     CHECK_INT(run("", NULL), EXIT_FAILED);
-    CHECK(has("daemon.failed while=serving"));
+    CHECK(has("daemon.failed while=\"serving\""));
 }
 
 static void report_status(void)
@@ -153,10 +153,10 @@ static void test_reload(void)
     ws_fake_reset(reload_well_and_badly);
     CHECK_INT(run("workers: 1\nlisteners: [{protocol: ws}]\n", path), EXIT_FINE);
     CHECK_INT(ws_fake.reloads, 1);
-    CHECK(has("config.restart_needed option=workers\n"));
-    CHECK(has("config.restart_needed option=listeners[].port listener=ws\n"));
-    CHECK(has("config.reloaded config=/tmp/frys_service_"));
-    CHECK(has("config.error file=/tmp/frys_service_") && has("limits.nonsense: unknown option"));
+    CHECK(has("config.restart_needed option=\"workers\"\n"));
+    CHECK(has("config.restart_needed option=\"listeners[].port\" listener=\"ws\"\n"));
+    CHECK(has("config.reloaded config=\"/tmp/frys_service_"));
+    CHECK(has("config.error file=\"/tmp/frys_service_") && has("limits.nonsense: unknown option"));
     CHECK(has("config.reload_failed"));
 }
 
