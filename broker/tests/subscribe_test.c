@@ -295,11 +295,11 @@ static void test_large_suback(void)
     CHECK_INT(send_filters(c, MQTT_SUBSCRIBE, wants, 95, 0).len, 95);
     CHECK_INT(send_filters(c, MQTT_UNSUBSCRIBE, wants, 95, 0).len, 95);
     {
-        uint8_t packet[4 + 1 + 4 * 96] = {0x82, 0x83, 3, 0, 1};
+        uint8_t packet[3 + 3 + 4 * 96] = {0x82, 0x83, 3, 0, 1};
 
         for (size_t i = 0; i < 96; i++)
             memcpy(packet + 6 + 4 * i, "\0\1t\0", 4);
-        client_send(c, packet, 3 + 3 + 4 * 96);
+        client_send(c, packet, sizeof packet);
     }
     client_expect_disconnect(c, MQTT_RC_PACKET_TOO_LARGE);
     net_fini(&n);

@@ -136,8 +136,9 @@ static void test_texts(void)
 static void test_number_of_text(void)
 {
     struct config c = {.user = NULL};
+    const struct option *user = options_find(STR("user"));
 
-    CHECK_ABORTS(value_number(options_find(STR("user")), &c));
+    CHECK_ABORTS(value_number(user, &c));
 }
 
 TEST_MAIN(test_rows, test_replace, test_lengths, test_texts, test_number_of_text)
