@@ -1,5 +1,6 @@
 /* memory_store: a backend that keeps everything in memory: what it was told is there for the next
- * broker of the same process, which is how tests restart one. Commits at once, or when told. */
+ * broker of the same process, which is how tests restart one. Commits at once, or when told; pages
+ * are there at once. Nothing expires by itself. */
 #ifndef STORAGE_MEMORY_STORE_H
 #define STORAGE_MEMORY_STORE_H
 #include "storage/store.h"
@@ -11,4 +12,8 @@ void memory_store_free(struct store **s);
 
 /* Hold commits back (what was submitted meanwhile is lost to a recovery), and let them happen. */
 void memory_store_hold(struct store *s, bool hold);
+
+/* Be a store that cannot write, for this reason; NULL: it can again. What is submitted meanwhile
+ * waits. */
+void memory_store_fail(struct store *s, const char *why);
 #endif
