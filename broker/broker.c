@@ -34,6 +34,7 @@ struct broker_config broker_config_default(void)
                                   .overflow = OVERFLOW_DROP_OLDEST,
                                   .share_strategy = SHARE_ROUND_ROBIN,
                                   .max_retained = 0,
+                                  .durability = DURABILITY_COMMIT,
                                   .memory_limit = 0,
                                   .sys_interval_s = 10};
 }
@@ -53,6 +54,7 @@ struct broker *broker_new(const struct env *env, const struct broker_config *con
     if (auth != NULL)
         b->auth = *auth;
     b->n_shards = n_shards;
+    pthread_mutex_init(&b->wake_lock, NULL);
     b->hash_seed = env_random64(env);
     b->interest_seed = env_random64(env);
     b->started_ms = now.mono_ms;
@@ -106,6 +108,9 @@ void broker_free(struct broker **broker)
     settle_posts(b);
     for (unsigned i = 0; i < b->n_shards; i++)
         if (b->shards[i] != NULL)
+            journal_close(b->shards[i]);
+    for (unsigned i = 0; i < b->n_shards; i++)
+        if (b->shards[i] != NULL)
             shard_end_sessions(b->shards[i]);
     settle_posts(b);
     for (unsigned i = 0; i < b->n_shards; i++)
@@ -114,6 +119,7 @@ void broker_free(struct broker **broker)
     for (unsigned i = 0; i < b->n_shards; i++)
         shard_free(&b->shards[i]);
     directory_fini(&b->directory);
+    pthread_mutex_destroy(&b->wake_lock);
     free(b);
 }
 

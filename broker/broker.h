@@ -14,6 +14,7 @@
 #define BROKER_MAX_SHARDS 64
 
 struct shard;
+struct store;
 
 /* How much of the memory limit is in use; set by the guard of shard 0, read by all. */
 enum memory_pressure {
@@ -28,6 +29,8 @@ struct broker {
         config; /* as the shards got it at the start; each holds its current copy */
     struct auth auth;
     struct directory directory;
+    struct store *store;       /* NULL: nothing is kept; see recovery.h */
+    pthread_mutex_t wake_lock; /* of shard.wake, for threads of the store */
     struct shard *shards[BROKER_MAX_SHARDS];
     unsigned n_shards;
     uint64_t hash_seed;     /* for tables of what clients name */

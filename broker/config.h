@@ -4,11 +4,24 @@
 #ifndef BROKER_CONFIG_H
 #define BROKER_CONFIG_H
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum overflow_policy { OVERFLOW_DROP_OLDEST, OVERFLOW_DROP_NEWEST, OVERFLOW_DISCONNECT };
 
 enum share_strategy { SHARE_ROUND_ROBIN, SHARE_LEAST_INFLIGHT };
+
+/* What survives, of what was acknowledged to a client. */
+enum durability {
+    DURABILITY_MEMORY, /* nothing */
+    DURABILITY_COMMIT, /* the death of the process */
+    DURABILITY_FSYNC   /* that of the machine */
+};
+
+struct topic_durability {
+    char *filter;
+    enum durability durability;
+};
 
 struct broker_config {
     /* limits of a connection */
@@ -38,6 +51,10 @@ struct broker_config {
     enum share_strategy share_strategy;
     /* retained messages */
     uint32_t max_retained; /* messages; 0: no limit */
+    /* what the store promises, if there is one; the first filter that matches a message counts */
+    enum durability durability;
+    struct topic_durability *topic_durability; /* borrowed */
+    size_t n_topic_durability;
     /* the whole process */
     uint64_t memory_limit;          /* bytes; 0: none */
     uint32_t sys_interval_s;        /* between two $SYS updates; 0: no $SYS topics */

@@ -12,6 +12,8 @@ struct connect_request {
     bool assigned; /* the broker chose the client identifier */
     bool wants_response_info;
     bool has_will;
+    bool present;              /* the session was there: once it is */
+    uint64_t ticket;           /* turn to wait for before the CONNACK */
     uint16_t keep_alive_s;     /* as sent */
     uint32_t expiry_s;         /* Session Expiry Interval as asked for */
     struct will will;          /* one reference; with has_will */

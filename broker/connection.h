@@ -20,7 +20,7 @@ struct arrival;
 enum connection_state {
     CONN_NEW,    /* waits for CONNECT                               -> AUTH WAIT UP CLOSING */
     CONN_AUTH,   /* enhanced authentication before the CONNACK      -> WAIT UP CLOSING */
-    CONN_WAIT,   /* the session is on its way from another shard    -> UP CLOSING */
+    CONN_WAIT,   /* the session is on its way, from another shard or to the store -> UP CLOSING */
     CONN_UP,     /* CONNACK sent                                    -> CLOSING */
     CONN_CLOSING /* close() was called; ends with connection_closed() */
 };
@@ -29,14 +29,15 @@ enum pause_reason {
     PAUSE_OUTPUT = 1,  /* the client does not read what it asked for */
     PAUSE_BACKLOG = 2, /* another shard is behind with what this client publishes */
     PAUSE_MEMORY = 4,  /* memory is short */
-    PAUSE_WAIT = 8     /* the session is not there yet */
+    PAUSE_WAIT = 8,    /* the session is not there yet */
+    PAUSE_STORE = 16   /* the store is behind with what this client publishes */
 };
 
 /* An answer to the client that has to wait for its turn: answers go in the order of the packets
  * that asked for them [v5 MQTT-4.6.0-2] [v5 MQTT-4.6.0-3]. */
 #define ANSWER_INLINE 8
 struct pending_answer {
-    uint64_t ticket; /* shard.posts.turn to wait for; 0: only for its turn */
+    uint64_t ticket; /* turn to wait for (shard_done_turn()); 0: only for its turn */
     uint8_t *packet; /* encoded; own memory, or NULL: bytes */
     uint32_t len;
     bool completes; /* a QoS 1 or 2 PUBLISH of the client is completed by it */
@@ -82,7 +83,7 @@ struct connection {
     struct list link_all;     /* shard.connections */
     struct list link_failing; /* shard.failing */
     struct list link_slowed;  /* shard.slowed */
-    struct list link_answers; /* shard.answers_waiting */
+    struct list link_answers; /* shard.answers_waiting; before the CONNACK: shard.welcomes */
     const struct transport_peer *peer;
     struct connect_request *request; /* until the session is there */
     struct arrival *arrival;         /* in CONN_WAIT */
@@ -103,7 +104,8 @@ void connection_close_later(struct connection *c, enum close_reason why);
 void connection_pause(struct connection *c, enum pause_reason why);
 void connection_resume(struct connection *c, enum pause_reason why);
 
-/* The session is there: answer the CONNECT and begin. present: its state was resumed. */
+/* The session is there: answer the CONNECT and begin, or first wait until the session is stored.
+ * present: its state was resumed. */
 void connection_up(struct connection *c, struct session *s, bool present);
 
 /* The session could not be had. */
@@ -112,7 +114,10 @@ void connection_refused(struct connection *c, int reason);
 /* Send the answers that need not wait any longer, for all connections of the shard. */
 void connections_release_answers(struct shard *sh);
 
-/* The session is on its way from another shard: read nothing until it is there or cannot be had. */
+/* Answer the CONNECTs whose sessions are stored. */
+void connections_welcome(struct shard *sh);
+
+/* The session is on its way: read nothing until it is there or cannot be had. */
 void connection_wait(struct connection *c);
 void connection_unwait(struct connection *c);
 

@@ -6,6 +6,7 @@
 #include "broker/connect_request.h"
 #include "broker/connection.h"
 #include "broker/connection_priv.h"
+#include "broker/journal.h"
 #include "broker/purposes.h"
 #include "broker/shard.h"
 #include "broker/takeover.h"
@@ -153,20 +154,14 @@ static struct mqtt_packet welcome(const struct connection *c, bool present)
     return p;
 }
 
-void connection_up(struct connection *c, struct session *s, bool present)
+/* The session is ready: the CONNACK, and what it has for the client. */
+static void begin(struct connection *c)
 {
     struct shard *sh = c->shard;
-    struct connect_request *r = c->request;
+    struct session *s = c->session;
+    bool present = c->request->present;
     struct mqtt_packet p = welcome(c, present);
 
-    c->session = s;
-    s->conn = c;
-    s->version = c->version;
-    s->expiry_s = granted_expiry_s(c);
-    session_connected(s);
-    session_set_will(s, r->has_will ? &r->will : NULL);
-    c->will_wanted = r->has_will;
-    r->has_will = false; /* the session has it now */
     c->state = CONN_UP;
     output_packet(c, &p);
     COUNT(&sh->counters, connects_accepted);
@@ -184,6 +179,54 @@ void connection_up(struct connection *c, struct session *s, bool present)
     session_resume(s);
 }
 
+/* The connection gets its session. */
+static void bind(struct connection *c, struct session *s)
+{
+    struct connect_request *r = c->request;
+
+    c->session = s;
+    s->conn = c;
+    s->version = c->version;
+    s->expiry_s = granted_expiry_s(c);
+    if (s->expiry_s > 0 && c->shard->journal != NULL)
+        s->durable = true;
+    session_connected(s);
+    session_set_will(s, r->has_will ? &r->will : NULL);
+    c->will_wanted = r->has_will;
+    r->has_will = false; /* the session has it now */
+}
+
+void connection_up(struct connection *c, struct session *s, bool present)
+{
+    struct shard *sh = c->shard;
+    struct connect_request *r = c->request;
+    uint64_t asks = shard_asks(sh);
+
+    bind(c, s);
+    r->present = present;
+    journal_session(s, journal_failing(sh) ? HASTE_LATER : HASTE_NOW);
+    if (shard_asks(sh) == asks) {
+        begin(c);
+        return;
+    }
+    r->ticket = sh->posts.turn;
+    list_push_back(&sh->welcomes, &c->link_answers);
+    connection_wait(c);
+}
+
+void connections_welcome(struct shard *sh)
+{
+    LIST_EACH_SAFE (l, &sh->welcomes) {
+        struct connection *c = LIST_ITEM(l, struct connection, link_answers);
+
+        if (c->request->ticket > shard_done_turn(sh))
+            continue;
+        list_remove(l);
+        begin(c);
+        connection_unwait(c);
+    }
+}
+
 void connection_refused(struct connection *c, int reason)
 {
     connection_close(c, close_from_mqtt(reason), NULL);
@@ -194,6 +237,7 @@ static void accept_connect(struct connection *c)
 {
     struct mqtt_packet p = welcome(c, false);
 
+    shard_client_comes(c->shard);
     if (fits(c, &p))
         takeover_connect(c);
     else

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "broker/connection.h"
 #include "broker/connection_priv.h"
+#include "broker/journal.h"
 #include "broker/purposes.h"
 #include "broker/retained.h"
 #include "broker/router.h"
@@ -14,6 +15,7 @@
 #include "mqtt/topic.h"
 #include "mqtt/utf8.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* ---- answers in order ---- */
@@ -58,7 +60,7 @@ void connection_answer(struct connection *c, const struct mqtt_packet *p, uint64
         connection_close_later(c, CLOSE_PACKET_TOO_LARGE); /* [v5 MQTT-3.1.2-24] */
         return;
     }
-    if (ticket <= c->shard->posts.done_turn && fifo_count(&c->answers) == 0) {
+    if (ticket <= shard_done_turn(c->shard) && fifo_count(&c->answers) == 0) {
         output_packet(c, p);
         completed(c, completes);
     } else if (!keep_answer(c, p, ticket, completes)) {
@@ -69,9 +71,10 @@ void connection_answer(struct connection *c, const struct mqtt_packet *p, uint64
 static void release_answers(struct connection *c)
 {
     struct shard *sh = c->shard;
+    uint64_t done = shard_done_turn(sh);
     struct pending_answer *a;
 
-    while ((a = fifo_front(&c->answers)) != NULL && a->ticket <= sh->posts.done_turn) {
+    while ((a = fifo_front(&c->answers)) != NULL && a->ticket <= done) {
         output_bytes(c, a->packet != NULL ? a->packet : a->bytes, a->len);
         completed(c, a->completes);
         mem_release(sh->mem, FOR_OUTPUT, a->packet);
@@ -222,6 +225,26 @@ static void refuse(struct connection *c, const struct mqtt_publish *p, int reaso
         acknowledge(c, p, (uint8_t)reason, 0, detail);
 }
 
+/* Would the message, or its QoS 2 exchange, have to be stored before it is acknowledged? */
+static bool needs_store(struct connection *c, const struct mqtt_publish *p)
+{
+    struct publication pub = {.topic = p->topic, .qos = p->qos, .retain = p->retain};
+
+    return (p->qos == 2 && c->session->durable) || router_needs_store(c->shard, &pub);
+}
+
+/* The store cannot write: the message is not taken. MQTT 5 has words for that; older clients hear
+ * nothing, and send it again when they reconnect. */
+static void refuse_unstorable(struct connection *c, const struct mqtt_publish *p)
+{
+    if (c->version == MQTT_V5) {
+        refuse(c, p, MQTT_RC_QUOTA_EXCEEDED, "the message cannot be stored now: try again later");
+        return;
+    }
+    count_drop(c->shard, DROP_REFUSED, 1);
+    completed(c, true);
+}
+
 /* Properties that go with the message: all but its expiry, which is counted down, and its alias,
  * which is of this connection [v5 MQTT-3.3.2-17] [v5 MQTT-3.3.2-6]. Most messages have neither. */
 static bool passed_on(struct shard *sh, const struct mqtt_props *props, struct mqtt_str *out)
@@ -246,10 +269,14 @@ static bool passed_on(struct shard *sh, const struct mqtt_props *props, struct m
     return true;
 }
 
-/* Other shards or memory cannot keep up with publishers: let the network hold them back. */
+/* Other shards, the store or memory cannot keep up with publishers: let the network hold them
+ * back. */
 static void slow_publisher(struct connection *c)
 {
     struct shard *sh = c->shard;
+
+    if (journal_congested(sh) && !journal_failing(sh))
+        shard_slow(c, PAUSE_STORE);
 
     if (!shard_alone(sh) && posts_congested(sh))
         shard_slow(c, PAUSE_BACKLOG);
@@ -257,7 +284,8 @@ static void slow_publisher(struct connection *c)
         shard_slow(c, PAUSE_MEMORY);
 }
 
-static void route(struct connection *c, const struct mqtt_publish *p)
+/* asks: shard_asks() before anything was recorded for it. */
+static void route(struct connection *c, const struct mqtt_publish *p, uint64_t asks)
 {
     struct shard *sh = c->shard;
     struct publication pub = {.topic = p->topic,
@@ -266,7 +294,7 @@ static void route(struct connection *c, const struct mqtt_publish *p)
                               .publisher = c->session->serial,
                               .qos = p->qos,
                               .retain = p->retain};
-    struct routed r;
+    bool matched;
     uint8_t reason = 0;
 
     if (c->version == MQTT_V5) {
@@ -277,14 +305,14 @@ static void route(struct connection *c, const struct mqtt_publish *p)
         if (MQTT_HAS(&p->props, message_expiry_s))
             pub.expires_ms = sh->now_ms + (uint64_t)p->props.message_expiry_s * 1000;
     }
-    r = router_publish(sh, &pub);
+    matched = router_publish(sh, &pub);
     publication_done(&pub, sh->mem);
     if (sh->images.n_pages > IMAGE_PAGES_MAX)
         shard_flush(sh);
     if (p->qos > 0) {
-        if (!r.matched && c->version == MQTT_V5)
+        if (!matched && c->version == MQTT_V5)
             reason = MQTT_RC_NO_MATCHING_SUBSCRIBERS;
-        acknowledge(c, p, reason, r.crossed ? sh->posts.turn : 0, NULL);
+        acknowledge(c, p, reason, shard_asks(sh) != asks ? sh->posts.turn : 0, NULL);
     }
     slow_publisher(c);
 }
@@ -292,6 +320,7 @@ static void route(struct connection *c, const struct mqtt_publish *p)
 void on_publish_packet(struct connection *c, struct mqtt_publish *p)
 {
     struct shard *sh = c->shard;
+    uint64_t asks = shard_asks(sh);
     const char *detail;
     int rc;
 
@@ -305,12 +334,18 @@ void on_publish_packet(struct connection *c, struct mqtt_publish *p)
     if (!allowed(c, p))
         return;
     if (p->qos == 2 && session_received_has(c->session, p->packet_id)) {
-        acknowledge(c, p, 0, 0, NULL); /* once is enough [v5 MQTT-4.3.3-10] [v3 MQTT-4.3.3-2] */
+        /* Once is enough [v5 MQTT-4.3.3-10] [v3 MQTT-4.3.3-2]; but the answer to the first may
+         * still wait, in an earlier connection. */
+        acknowledge(c, p, 0, sh->journal != NULL ? sh->posts.turn : 0, NULL);
         return;
     }
     if (p->qos > 0)
         c->open_in++;
     rc = connection_refuses(c, p, &detail);
+    if (rc == 0 && p->qos > 0 && journal_failing(sh) && needs_store(c, p)) {
+        refuse_unstorable(c, p);
+        return;
+    }
     if (rc == 0 && p->qos == 2 && !session_received_add(c->session, p->packet_id)) {
         rc = MQTT_RC_IMPLEMENTATION_ERROR;
         detail = "out of memory";
@@ -318,7 +353,7 @@ void on_publish_packet(struct connection *c, struct mqtt_publish *p)
     if (rc != 0)
         refuse(c, p, rc, detail);
     else
-        route(c, p);
+        route(c, p, asks);
 }
 
 /* ---- PUBACK, PUBREC, PUBREL, PUBCOMP ---- */
@@ -326,10 +361,13 @@ void on_publish_packet(struct connection *c, struct mqtt_publish *p)
 /* The publisher releases a QoS 2 message. */
 static void on_pubrel(struct connection *c, uint16_t packet_id)
 {
+    struct shard *sh = c->shard;
+    uint64_t asks = shard_asks(sh);
     bool known = session_received_remove(c->session, packet_id);
+    bool stored = shard_asks(sh) != asks;
     struct mqtt_packet p;
 
-    if (fifo_count(&c->answers) == 0) {
+    if (fifo_count(&c->answers) == 0 && !stored) {
         output_ack(c, MQTT_PUBCOMP, packet_id, known ? 0 : MQTT_RC_PACKET_ID_NOT_FOUND);
         completed(c, known);
         return;
@@ -338,7 +376,8 @@ static void on_pubrel(struct connection *c, uint16_t packet_id)
     p.type = MQTT_PUBCOMP;
     p.ack.packet_id = packet_id;
     p.ack.reason = known || c->version != MQTT_V5 ? 0 : MQTT_RC_PACKET_ID_NOT_FOUND;
-    connection_answer(c, &p, 0, known);
+    /* Not before the identifier is free in the store, too: the client may use it again. */
+    connection_answer(c, &p, stored ? sh->posts.turn : 0, known);
 }
 
 void on_ack(struct connection *c, enum mqtt_type type, const struct mqtt_ack *p)
@@ -352,7 +391,7 @@ void on_ack(struct connection *c, enum mqtt_type type, const struct mqtt_ack *p)
     case MQTT_PUBREL: on_pubrel(c, p->packet_id); break;
     default:
         rc = session_on_pubrec(s, p->packet_id, p->reason);
-        if (p->reason < 0x80)
+        if (p->reason < 0x80 && rc != -EINPROGRESS)
             output_ack(c, MQTT_PUBREL, p->packet_id, (uint8_t)rc);
         break;
     }

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "broker/connection.h"
 #include "broker/connection_priv.h"
+#include "broker/journal.h"
 #include "broker/retained.h"
 #include "broker/session.h"
 #include "broker/shard.h"
@@ -51,6 +52,8 @@ static uint8_t subscribe(struct connection *c, struct mqtt_str text, struct requ
         rc = not_offered(c, r);
     if (rc == 0)
         rc = auth_subscribe(&sh->broker->auth, &who, r->filter, qos);
+    if (rc == 0 && c->session->durable && journal_failing(sh))
+        rc = MQTT_RC_QUOTA_EXCEEDED; /* it could not be stored */
     if (qos > sh->config.maximum_qos) {
         qos = sh->config.maximum_qos;
         r->options = (uint8_t)((r->options & ~0x03u) | qos);
@@ -105,7 +108,7 @@ static bool translate(struct connection *c, uint8_t *code)
     return true;
 }
 
-/* The answer, when everybody concerned has dealt with the request; asks: posts.asks before it. */
+/* The answer, when everybody concerned has dealt with the request; asks: shard_asks() before it. */
 static void answer(struct connection *c, enum mqtt_type type, const struct mqtt_subscribe *p,
                    const uint8_t *codes, uint32_t n, uint64_t asks)
 {
@@ -116,7 +119,7 @@ static void answer(struct connection *c, enum mqtt_type type, const struct mqtt_
     packet.type = type;
     packet.suback.packet_id = p->packet_id;
     packet.suback.reasons = (struct mqtt_str){codes, n};
-    connection_answer(c, &packet, sh->posts.asks != asks ? sh->posts.turn : 0, false);
+    connection_answer(c, &packet, shard_asks(sh) != asks ? sh->posts.turn : 0, false);
 }
 
 static void send_retained(struct connection *c, const struct mqtt_subscribe *p,
@@ -143,7 +146,7 @@ void on_subscribe(struct connection *c, const struct mqtt_subscribe *p)
     uint32_t sub_id = MQTT_HAS(&p->props, subscription_id) ? p->props.subscription_id : 0;
     uint8_t *codes = scratch_reserve(sh, &sh->props, (size_t)p->count * 2);
     uint8_t *existed = codes == NULL ? NULL : codes + p->count;
-    uint64_t asks = sh->posts.asks;
+    uint64_t asks = shard_asks(sh);
     struct mqtt_str text;
     struct request r;
     uint32_t at = 0, n = 0;
@@ -185,6 +188,7 @@ void on_unsubscribe(struct connection *c, const struct mqtt_subscribe *p)
 {
     struct shard *sh = c->shard;
     uint8_t *codes = scratch_reserve(sh, &sh->props, p->count);
+    uint64_t asks = shard_asks(sh);
     struct mqtt_str text;
     uint32_t at = 0, n = 0;
     uint8_t options;
@@ -195,5 +199,5 @@ void on_unsubscribe(struct connection *c, const struct mqtt_subscribe *p)
     }
     while (mqtt_filters_next(p, true, &at, &text, &options))
         codes[n++] = unsubscribe(c, text);
-    answer(c, MQTT_UNSUBACK, p, codes, c->version == MQTT_V5 ? n : 0, sh->posts.asks);
+    answer(c, MQTT_UNSUBACK, p, codes, c->version == MQTT_V5 ? n : 0, asks);
 }

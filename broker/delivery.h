@@ -15,13 +15,15 @@ struct sub_ids {
 };
 
 struct delivery {
-    struct message *msg; /* one reference */
+    struct message *msg; /* one reference; NULL: no longer needed, or still in the store only */
     struct sub_ids *ids; /* NULL unless there are several */
+    uint64_t uid;        /* of the message */
     uint64_t group;      /* shared subscription that it came through (share.h); 0: none */
+    uint64_t record;     /* the journal's (journal.h); 0: not recorded */
     uint32_t sub_id;     /* the only Subscription Identifier; 0: none, or see ids */
     uint8_t qos;         /* of this delivery: the lower of published and granted */
     bool retain;         /* RETAIN flag as this subscriber sees it */
-    uint8_t : 8;
+    bool again;          /* has been sent before, or may have been: DUP */
     uint8_t : 8;
 };
 

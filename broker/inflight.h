@@ -13,8 +13,9 @@ struct mem;
 
 enum inflight_state {
     INFLIGHT_FREE,
-    INFLIGHT_SENT,    /* PUBLISH sent; QoS 1: PUBACK ends it; QoS 2: PUBREC -> RELEASED */
-    INFLIGHT_RELEASED /* PUBREL sent, the message is gone; PUBCOMP ends it */
+    INFLIGHT_SENT,      /* PUBLISH sent; QoS 1: PUBACK ends it; QoS 2: PUBREC -> RELEASED */
+    INFLIGHT_RELEASING, /* as RELEASED, but the PUBREL waits for that to be committed */
+    INFLIGHT_RELEASED   /* PUBREL sent, the message is gone; PUBCOMP ends it */
 };
 
 struct inflight_entry {

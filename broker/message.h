@@ -35,10 +35,13 @@ struct publication {
     uint64_t uid;
     uint64_t publisher;
     uint64_t expires_ms;
+    uint64_t moved_from; /* number of the session that gives it back to its group, and whose record
+                            of it goes when the next member has it; 0: none (share.h) */
     uint8_t qos;
     bool retain;
-    struct message
-        *msg; /* the same as a message, once made; one reference; see publication_message() */
+    uint8_t durability;  /* enum durability + 1, once known; see journal_wants() */
+    struct message *msg; /* the same as a message, once made; one reference; see
+                            publication_message() */
 };
 
 /* The publication as a message, made on first use: no reference is added. NULL when out of memory.

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "broker/journal.h"
 #include "broker/purposes.h"
 #include "broker/shard.h"
 
@@ -13,9 +14,10 @@ struct post_batch {
     struct inbox_item item; /* first: it travels as this */
     unsigned from;
     uint32_t n;
-    uint64_t bytes;       /* counted in the target's backlog */
-    uint64_t answer_turn; /* 0: nobody waits */
-    uint8_t *carried;     /* BLOCK_BYTES, or NULL */
+    uint64_t bytes;   /* counted in the target's backlog */
+    uint64_t turn;    /* that it is of */
+    uint8_t answers;  /* bit per level that an answer is wanted for */
+    uint8_t *carried; /* BLOCK_BYTES, or NULL */
     uint32_t carried_len;
     struct post posts[BLOCK_POSTS];
 };
@@ -23,7 +25,17 @@ struct post_batch {
 /* A turn whose acknowledgements wait for other shards. */
 struct turn_wait {
     uint64_t turn;
+    uint32_t level;
     uint32_t missing; /* answers */
+};
+
+/* An answer to another shard that waits for what its posts have led to. */
+struct owed {
+    uint64_t turn; /* of the other shard */
+    uint64_t here; /* our turn in which they were dealt with */
+    uint8_t to, level;
+    bool stored;  /* records were made */
+    bool relayed; /* posts of the next level were made */
 };
 
 static struct post_batch *batch_for(struct shard *sh, unsigned to)
@@ -35,7 +47,8 @@ static struct post_batch *batch_for(struct shard *sh, unsigned to)
         b->from = sh->index;
         b->n = 0;
         b->bytes = sizeof *b;
-        b->answer_turn = 0;
+        b->turn = sh->posts.turn;
+        b->answers = 0;
         b->carried = NULL;
         b->carried_len = 0;
         sh->posts.open[to] = b;
@@ -56,14 +69,24 @@ static void push(struct shard *sh, unsigned to)
         target->wake(target->wake_arg);
 }
 
+static void drop_answered(struct fifo *waits, struct mem *mem)
+{
+    struct turn_wait *w;
+
+    while ((w = fifo_front(waits)) != NULL && w->missing == 0)
+        fifo_pop(waits, mem);
+}
+
 /* done_turn follows the oldest turn that still waits. */
 static void settle(struct posts *p)
 {
+    struct mem *mem = CONTAINER_OF(p, struct shard, posts)->mem;
     struct turn_wait *w;
     uint64_t done;
 
-    for (w = fifo_front(&p->waiting); w != NULL && w->missing == 0; w = fifo_front(&p->waiting))
-        fifo_pop(&p->waiting, CONTAINER_OF(p, struct shard, posts)->mem);
+    drop_answered(&p->waiting, mem);
+    drop_answered(&p->relayed, mem);
+    w = fifo_front(&p->waiting);
     done = (w != NULL ? w->turn : p->turn) - 1;
     if (done != p->done_turn) {
         p->done_turn = done;
@@ -71,29 +94,106 @@ static void settle(struct posts *p)
     }
 }
 
-static void on_answer(struct shard *sh, struct post *p)
+static struct turn_wait *find_wait(const struct posts *p, uint64_t turn, unsigned level)
 {
+    const struct fifo *waits = level == 0 ? &p->waiting : &p->relayed;
     struct fifo_cursor cursor = {0};
     struct turn_wait *w;
 
-    while ((w = fifo_next(&sh->posts.waiting, &cursor)) != NULL && w->turn != p->a)
-        ;
+    while ((w = fifo_next(waits, &cursor)) != NULL)
+        if (w->turn == turn && w->level == level)
+            return w;
+    return NULL;
+}
+
+/* a: turn; u32: level. */
+static void on_answer(struct shard *sh, struct post *p)
+{
+    struct turn_wait *w = find_wait(&sh->posts, p->a, p->u32);
+
     ASSERT(w != NULL && w->missing > 0);
     w->missing--;
     settle(&sh->posts);
 }
 
-static void answer(struct shard *sh, unsigned to, uint64_t turn)
+static void answer(struct shard *sh, const struct owed *o)
 {
-    shard_post(sh, to, on_answer)->a = turn;
+    struct post *p = shard_post(sh, o->to, on_answer);
+
+    p->a = o->turn;
+    p->u32 = o->level;
+}
+
+/* Is everything done that the answer vouches for? */
+static bool answerable(struct shard *sh, const struct owed *o)
+{
+    const struct posts *p = &sh->posts;
+    const struct turn_wait *w;
+
+    if (o->stored && o->here > journal_done_turn(sh))
+        return false;
+    if (!o->relayed)
+        return true;
+    if (o->here == p->turn)
+        return false; /* what it has led to is not even on its way */
+    w = find_wait(p, o->here, o->level + 1u);
+    return w == NULL || w->missing == 0;
+}
+
+void posts_answer(struct shard *sh)
+{
+    struct fifo *owed = &sh->posts.owed;
+
+    for (uint32_t n = fifo_count(owed); n > 0; n--) {
+        struct owed o = *(struct owed *)fifo_front(owed), *slot;
+
+        fifo_pop(owed, sh->mem);
+        if (answerable(sh, &o)) {
+            answer(sh, &o);
+            continue;
+        }
+        slot = fifo_push(owed, sh->mem);
+        ASSERT(slot != NULL);
+        *slot = o;
+    }
+}
+
+/* The answer for the posts of one level, now or later. */
+static void owe(struct shard *sh, struct owed o)
+{
+    struct owed *slot;
+
+    if (answerable(sh, &o)) {
+        answer(sh, &o);
+        return;
+    }
+    slot = fifo_push(&sh->posts.owed, sh->mem);
+    ASSERT(slot != NULL);
+    *slot = o;
 }
 
 static void handle_batch(struct shard *sh, struct post_batch *b)
 {
-    for (uint32_t i = 0; i < b->n; i++)
-        b->posts[i].fn(sh, &b->posts[i]);
-    if (b->answer_turn != 0)
-        answer(sh, b->from, b->answer_turn);
+    bool stored[POST_LEVELS] = {false}, relayed[POST_LEVELS] = {false};
+
+    for (uint32_t i = 0; i < b->n; i++) {
+        struct post *p = &b->posts[i];
+        uint64_t waits = journal_waits(sh), asks = sh->posts.asks;
+
+        sh->posts.level = p->level + 1u < POST_LEVELS ? p->level + 1u : p->level;
+        p->fn(sh, p);
+        stored[p->level] |= journal_waits(sh) != waits;
+        relayed[p->level] |= sh->posts.asks != asks && sh->posts.level > p->level;
+    }
+    sh->posts.level = 0;
+    for (uint8_t level = 0; b->answers >> level != 0; level++)
+        if (b->answers >> level & 1)
+            owe(sh, (struct owed){.turn = b->turn,
+                                  .here = sh->posts.turn,
+                                  .to = (uint8_t)b->from,
+                                  .level = level,
+                                  .stored = stored[level],
+                                  .relayed = relayed[level]});
     atomic_fetch_sub_explicit(&sh->posts.backlog[b->from], b->bytes, memory_order_relaxed);
     mem_release(sh->mem, FOR_POST, b->carried);
     mem_release(sh->mem, FOR_POST, b);
@@ -103,6 +203,8 @@ void posts_init(struct shard *sh)
 {
     inbox_init(&sh->posts.inbox);
     fifo_init(&sh->posts.waiting, sizeof(struct turn_wait), FOR_POST);
+    fifo_init(&sh->posts.relayed, sizeof(struct turn_wait), FOR_POST);
+    fifo_init(&sh->posts.owed, sizeof(struct owed), FOR_POST);
     sh->posts.turn = 1;
 }
 
@@ -110,6 +212,8 @@ void posts_fini(struct shard *sh)
 {
     ASSERT(!inbox_has_items(&sh->posts.inbox));
     fifo_clear(&sh->posts.waiting, sh->mem);
+    fifo_clear(&sh->posts.relayed, sh->mem);
+    fifo_clear(&sh->posts.owed, sh->mem);
 }
 
 struct post *shard_post(struct shard *sh, unsigned to, post_fn *fn)
@@ -122,7 +226,7 @@ struct post *shard_post(struct shard *sh, unsigned to, post_fn *fn)
         b = batch_for(sh, to);
     }
     p = &b->posts[b->n++];
-    *p = (struct post){.fn = fn, .from = sh->index};
+    *p = (struct post){.fn = fn, .from = (uint8_t)sh->index, .level = (uint8_t)sh->posts.level};
     return p;
 }
 
@@ -155,7 +259,7 @@ void posts_weigh(struct shard *sh, unsigned to, uint64_t bytes)
 
 void posts_want_answer(struct shard *sh, unsigned to)
 {
-    sh->posts.wanted |= UINT64_C(1) << to;
+    sh->posts.wanted[sh->posts.level] |= UINT64_C(1) << to;
     sh->posts.asks++;
 }
 
@@ -171,26 +275,37 @@ void posts_receive(struct shard *sh)
     }
 }
 
+/* Ask for the answers of one level that this turn wants. */
+static void ask(struct shard *sh, unsigned level)
+{
+    struct posts *p = &sh->posts;
+    struct turn_wait *w;
+    uint32_t missing = 0;
+
+    if (p->wanted[level] == 0)
+        return;
+    for (unsigned to = 0; to < sh->broker->n_shards; to++) {
+        if ((p->wanted[level] >> to & 1) == 0)
+            continue;
+        /* perhaps an empty one, when it was full and left */
+        batch_for(sh, to)->answers |= (uint8_t)(1u << level);
+        missing++;
+    }
+    w = fifo_push(level == 0 ? &p->waiting : &p->relayed, sh->mem);
+    ASSERT(w != NULL);
+    *w = (struct turn_wait){p->turn, level, missing};
+    p->wanted[level] = 0;
+}
+
 void posts_send(struct shard *sh)
 {
     struct posts *p = &sh->posts;
-    uint32_t missing = 0;
 
-    for (unsigned to = 0; to < sh->broker->n_shards; to++) {
-        if (p->wanted >> to & 1) {
-            batch_for(sh, to)->answer_turn = p->turn; /* perhaps empty, when it was full and left */
-            missing++;
-        }
+    for (unsigned level = 0; level < POST_LEVELS; level++)
+        ask(sh, level);
+    for (unsigned to = 0; to < sh->broker->n_shards; to++)
         if (p->open[to] != NULL)
             push(sh, to);
-    }
-    if (missing > 0) {
-        struct turn_wait *w = fifo_push(&p->waiting, sh->mem);
-
-        ASSERT(w != NULL);
-        *w = (struct turn_wait){p->turn, missing};
-    }
-    p->wanted = 0;
     p->turn++;
     settle(p);
 }

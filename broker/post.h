@@ -3,8 +3,13 @@
  * from one shard to another arrive in the order in which they were made.
  *
  * Acknowledgements: a message that was handed to another shard may be acknowledged to its publisher
- * only when that shard has dealt with it. All such messages of one turn wait together: the turn's
- * number is the ticket, posts.done_turn says how far everything has been dealt with. */
+ * only when that shard has dealt with it, which includes that it is stored where it has to be. All
+ * such messages of one turn wait together: the turn's number is the ticket, posts.done_turn says
+ * how far everything has been dealt with.
+ *
+ * What a shard hands on in turn while it deals with a post (a message of a shared subscription,
+ * from the group's home to a member) is one level higher, and its answer comes first. Answers of
+ * one level wait for those of higher ones only: no two shards ever wait for each other. */
 #ifndef BROKER_POST_H
 #define BROKER_POST_H
 #include "base/fifo.h"
@@ -15,6 +20,7 @@
 #include <stdint.h>
 
 #define POST_SHARDS        64                   /* BROKER_MAX_SHARDS */
+#define POST_LEVELS        4                    /* what is handed on more often waits for nothing */
 #define POST_BACKLOG_LIMIT (UINT64_C(16) << 20) /* bytes on the way from one shard to another */
 
 struct shard;
@@ -25,10 +31,10 @@ typedef void post_fn(struct shard *sh, struct post *p);
 
 struct post {
     post_fn *fn;
-    unsigned from; /* filled in by shard_post() */
+    uint8_t from, level; /* filled in by shard_post() */
     uint32_t u32;
     void *ptr, *ptr2;
-    uint64_t a, b;
+    uint64_t a, b, c;
 };
 
 struct posts {
@@ -36,10 +42,13 @@ struct posts {
     struct post_batch *open[POST_SHARDS]; /* being filled this turn, per target */
     uint64_t turn;                        /* number of this turn; starts at 1 */
     uint64_t done_turn;                   /* everything handed over up to this turn is dealt with */
-    uint64_t wanted;     /* bit per target: tell us when you are through with this turn */
-    uint64_t asks;       /* calls of posts_want_answer() so far */
-    struct fifo waiting; /* struct turn_wait, from done_turn + 1 on */
-    bool progress;       /* done_turn has moved since the last look */
+    unsigned level; /* of the posts that are made now: 0, but while one is dealt with */
+    uint64_t wanted[POST_LEVELS]; /* bit per target: tell us when you are through with this turn */
+    uint64_t asks;                /* calls of posts_want_answer() so far */
+    struct fifo waiting;          /* struct turn_wait, from done_turn + 1 on: level 0 */
+    struct fifo relayed;          /* struct turn_wait: higher levels */
+    struct fifo owed;             /* struct owed: answers of ours that have to wait */
+    bool progress;                /* the turn that answers wait for has moved since the last look */
     _Atomic uint64_t
         backlog[POST_SHARDS]; /* bytes from each shard not yet handled here; any thread */
 };
@@ -63,6 +72,9 @@ void posts_weigh(struct shard *sh, unsigned to, uint64_t bytes);
 /* What was posted to this shard in this turn is to be acknowledged: have it report back. The ticket
  * to wait for is sh->posts.turn. */
 void posts_want_answer(struct shard *sh, unsigned to);
+
+/* Give the answers that need not wait any longer. */
+void posts_answer(struct shard *sh);
 
 /* Handle what has come in. */
 void posts_receive(struct shard *sh);

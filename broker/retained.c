@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "broker/connection.h"
+#include "broker/journal.h"
 #include "broker/message.h"
 #include "broker/purposes.h"
 #include "broker/session.h"
@@ -19,6 +20,7 @@
 #include "broker/trie.h"
 #include "mqtt/packet.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define SLICE_NODES       256   /* visited in one go */
@@ -208,6 +210,20 @@ static void remove_message(struct shard *sh, struct mqtt_str topic, struct node 
         put(sh, n, NULL, uid);
 }
 
+/* One shard stores the message of a topic: the store sees what that shard saw last. The server's
+ * own topics are not stored. */
+static void record(struct shard *sh, struct publication *pub)
+{
+    struct mqtt_str t = pub->topic;
+    uint64_t hash;
+
+    if (sh->journal == NULL || (t.len >= 5 && memcmp(t.p, "$SYS/", 5) == 0))
+        return;
+    hash = hash_bytes(sh->broker->interest_seed, t.p, t.len);
+    if (hash % sh->broker->n_shards == sh->index)
+        journal_retained(sh, pub);
+}
+
 void retained_set(struct shard *sh, struct publication *pub)
 {
     struct node *n = find(sh->retained, pub->topic);
@@ -217,15 +233,28 @@ void retained_set(struct shard *sh, struct publication *pub)
         return;
     if (pub->payload.len == 0) {
         remove_message(sh, pub->topic, n, pub->uid);
+        record(sh, pub);
         return;
     }
     m = publication_message(pub, sh->mem);
     if (n == NULL && m != NULL)
         n = make(sh->retained, pub->topic);
-    if (n == NULL || m == NULL)
+    if (n == NULL || m == NULL) {
         count_drop(sh, DROP_NO_MEMORY, 1);
-    else
-        put(sh, n, m, m->uid);
+        return;
+    }
+    put(sh, n, m, m->uid);
+    record(sh, pub);
+}
+
+int retained_restore(struct shard *sh, struct message *m)
+{
+    struct node *n = make(sh->retained, message_topic(m));
+
+    if (n == NULL)
+        return -ENOMEM;
+    put(sh, n, m, m->uid);
+    return 0;
 }
 
 bool retained_full(struct shard *sh, struct mqtt_str topic)

@@ -29,6 +29,9 @@ void retained_free(struct shard *sh);
  */
 void retained_set(struct shard *sh, struct publication *pub);
 
+/* A message that was stored; borrowed. 0 or -ENOMEM. */
+int retained_restore(struct shard *sh, struct message *m);
+
 /* Would a message to this topic be one too many? */
 bool retained_full(struct shard *sh, struct mqtt_str topic);
 

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "broker/interest.h"
+#include "broker/journal.h"
 #include "broker/match_cache.h"
 #include "broker/purposes.h"
 #include "broker/retained.h"
@@ -358,18 +359,46 @@ static bool route_elsewhere(struct shard *sh, struct publication *pub, struct ma
     return handed;
 }
 
-struct routed router_publish(struct shard *sh, struct publication *pub)
+bool router_publish(struct shard *sh, struct publication *pub)
 {
     struct match_entry *e = match_cache_find(sh->match_cache, pub->topic);
-    uint64_t asks = sh->posts.asks;
-    struct routed r = {0};
+    bool matched = false;
 
     keep_retained(sh, pub);
     if (!shard_alone(sh))
-        r.matched = route_elsewhere(sh, pub, e);
-    r.matched |= route_here(sh, pub, e);
-    r.crossed = sh->posts.asks != asks;
-    if (!r.matched)
+        matched = route_elsewhere(sh, pub, e);
+    matched |= route_here(sh, pub, e);
+    if (!matched)
         COUNT(&sh->counters, publishes_unmatched);
-    return r;
+    return matched;
+}
+
+/* ---- a store that cannot write ---- */
+
+static int find_durable(void *arg, const struct topic_sub *subs, size_t n)
+{
+    (void)arg;
+    for (size_t i = 0; i < n; i++) {
+        const struct session *s = (const struct session *)(uintptr_t)subs[i].who;
+
+        if (share_is_group(subs[i].who) || (s->durable && MQTT_SUB_QOS(subs[i].options) > 0))
+            return 1;
+    }
+    return 0;
+}
+
+bool router_needs_store(struct shard *sh, struct publication *pub)
+{
+    struct broker *b = sh->broker;
+    struct interest_probe probe;
+
+    if (!journal_wants(sh, pub))
+        return false;
+    if (pub->retain || topic_tree_match(sh->tree, pub->topic, find_durable, NULL) != 0)
+        return true;
+    interest_probe(b->interest_seed, pub->topic, &probe);
+    for (unsigned to = 0; to < b->n_shards; to++)
+        if (to != sh->index && interest_matches(&b->shards[to]->durable_interest, &probe))
+            return true;
+    return false;
 }

@@ -9,13 +9,11 @@
 struct shard;
 struct session;
 
-struct routed {
-    bool matched; /* somebody has, or on another shard may have, a subscription */
-    bool crossed; /* other shards deal with it too: acknowledge when posts.done_turn has reached
-                     posts.turn */
-};
-
 /* Deliver here, hand over to the shards that may have subscribers, keep or remove the retained
- * message. The publication is the caller's, to be ended with publication_done(). */
-struct routed router_publish(struct shard *sh, struct publication *pub);
+ * message. The publication is the caller's, to be ended with publication_done(). False: nobody has
+ * a matching subscription, or on another shard may have. */
+bool router_publish(struct shard *sh, struct publication *pub);
+
+/* May somebody have a claim on the publication, at QoS 1 or 2, that has to be stored? */
+bool router_needs_store(struct shard *sh, struct publication *pub);
 #endif

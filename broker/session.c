@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "broker/connection.h"
+#include "broker/journal.h"
 #include "broker/purposes.h"
 #include "broker/retained.h"
 #include "broker/router.h"
@@ -79,6 +80,7 @@ void session_unregister(struct session *s)
 
     timer_stop(&sh->timers, &s->timer);
     list_remove(&s->link);
+    list_remove(&s->link_committing);
     map_remove(&sh->sessions, client_id_hash(sh, id), id.p, id.len);
     COUNT_DOWN(&sh->counters, sessions);
     COUNT_DOWN(&sh->counters, sessions_offline);
@@ -96,6 +98,7 @@ struct session *session_alloc(struct shard *sh, struct mqtt_str client_id)
     s->will_ms = s->ends_ms = TIMER_NEVER;
     list_init(&s->subscriptions);
     list_init(&s->link);
+    list_init(&s->link_committing);
     timer_init(&s->timer, on_timer);
     s->client_id_len = (uint16_t)client_id.len;
     memcpy(s->client_id, client_id.p, client_id.len);
@@ -126,7 +129,7 @@ void session_discard(struct shard *sh, struct session *s)
     s->shard = sh;
     if (s->flow != NULL) { /* session_drop_flow() takes off what nobody has counted here */
         COUNT_ADD(&sh->counters, inflight, s->flow->out.count);
-        COUNT_ADD(&sh->counters, queued, fifo_count(&s->flow->queue));
+        COUNT_ADD(&sh->counters, queued, session_queued(s));
     }
     session_set_will(s, NULL);
     session_drop_flow(s);
@@ -136,12 +139,15 @@ void session_discard(struct shard *sh, struct session *s)
 void session_end(struct session *s, bool keep_claim)
 {
     struct shard *sh = s->shard;
+    uint64_t asks;
 
     ASSERT(s->magic == SESSION_MAGIC && s->conn == NULL);
     session_publish_will(s);
     retained_cancel(s, (struct mqtt_str){NULL, 0});
     session_leave_all(s);
+    asks = sh->posts.asks;
     session_drop_flow(s);
+    journal_session_end(s, sh->posts.asks != asks ? sh->posts.turn : 0);
     session_unregister(s);
     if (!keep_claim && !shard_alone(sh))
         directory_release(&sh->broker->directory, session_client_id(s), sh->index);
@@ -177,6 +183,8 @@ void session_disconnected(struct session *s, bool publish_will)
     else
         session_publish_will(s);
     arm(s);
+    journal_session(s, HASTE_LATER);
+    journal_despair(sh); /* this client will acknowledge nothing soon */
     session_members_online(s, false);
     session_give_back_queued(s);
     session_trim(s);
@@ -228,4 +236,6 @@ void session_publish_will(struct session *s)
     publication_done(&pub, sh->mem);
     message_unref(&w->msg, sh->mem);
     mem_release(sh->mem, FOR_SESSION, w);
+    if (s->expiry_s != 0)
+        journal_session(s, HASTE_LATER); /* in the batch that has what was published */
 }

@@ -31,11 +31,13 @@ struct subscription {
 /* Messages of a session; only there while there are any. */
 struct session_flow {
     struct inflight out;
-    struct id_set received; /* QoS 2 identifiers from the client, not yet released */
-    struct fifo queue;      /* struct delivery, oldest first */
+    struct id_set received;  /* QoS 2 identifiers from the client, not yet released */
+    struct fifo queue;       /* struct delivery, oldest first */
+    struct backlog *backlog; /* what follows, while some of it is in the store only; else NULL */
     uint64_t queued_bytes;
     uint32_t queued_qos0; /* of the queue */
     uint32_t unsent;      /* entries of out that this connection has not seen yet */
+    uint32_t releasing;   /* of out, in this state */
 };
 
 struct will {
@@ -50,12 +52,15 @@ struct session {
     uint8_t version;     /* of the latest connection: enum mqtt_version */
     bool arriving;       /* being handed over from another shard: only collects messages */
     bool leaving;        /* being handed over to another shard */
+    bool durable;        /* the store knows it */
+    bool was_connected;  /* recovered: its client was connected when the broker ended */
     bool retained_waits; /* retained messages wait for room in the queue */
     struct shard *shard;
     struct connection *conn; /* NULL: offline */
     struct session_flow *flow;
     struct will *will;
-    struct list link; /* in shard.all_sessions */
+    struct list link;            /* in shard.all_sessions */
+    struct list link_committing; /* in shard.committing: goes on when more is committed */
     struct list subscriptions;
     struct timer timer;   /* offline: the Will's delay, then the end */
     uint64_t ends_ms;     /* offline: when it expires; TIMER_NEVER: never */
@@ -102,6 +107,10 @@ void session_publish_will(struct session *s);
 int session_subscribe(struct session *s, struct mqtt_str share, struct mqtt_str filter,
                       uint8_t options, uint32_t sub_id, bool *out_existed);
 
+/* A subscription that was stored. 0 or -ENOMEM. */
+int session_restore_subscription(struct session *s, struct mqtt_str share, struct mqtt_str filter,
+                                 uint8_t options, uint32_t sub_id);
+
 /* False when there was none. */
 bool session_unsubscribe(struct session *s, struct mqtt_str share, struct mqtt_str filter);
 
@@ -134,11 +143,14 @@ uint32_t session_queued(const struct session *s);
 /* Is there room for one more message without dropping any? For whoever can wait. */
 bool session_has_room(const struct session *s);
 
-/* PUBACK, PUBREC, PUBCOMP from the client. Return the reason code for the answer to a PUBREC: 0, or
- * MQTT_RC_PACKET_ID_NOT_FOUND; for the others the result is of interest to tests only. */
+/* PUBACK, PUBREC, PUBCOMP from the client. 0, or MQTT_RC_PACKET_ID_NOT_FOUND. A PUBREC: the PUBREL
+ * is the caller's to send, but for -EINPROGRESS: it follows when its record is committed. */
 int session_on_puback(struct session *s, uint16_t packet_id, uint8_t reason);
 int session_on_pubrec(struct session *s, uint16_t packet_id, uint8_t reason);
 int session_on_pubcomp(struct session *s, uint16_t packet_id);
+
+/* More has been committed: sessions that waited for it go on. */
+void sessions_committed(struct shard *sh);
 
 /* QoS 2 identifiers received from the client. */
 bool session_received_has(const struct session *s, uint16_t packet_id);

@@ -3,9 +3,12 @@
 #define BROKER_SESSION_PRIV_H
 #include "broker/session.h"
 
+#include "broker/reasons.h"
+
 #include <stddef.h>
 
 struct shard;
+struct publication;
 
 /* Key comparison of shard.sessions. */
 bool session_key_equal(const void *item, const void *key, size_t key_len);
@@ -22,6 +25,10 @@ void session_discard(struct shard *sh, struct session *s);
 /* A session has come from another shard whose client has gone meanwhile: its Will and its end are
  * due when they were. */
 void session_adopted(struct session *s);
+
+/* Call fn for all deliveries that are in memory. */
+void session_each_delivery(struct session_flow *f, void *arg,
+                           void (*fn)(void *arg, struct delivery *d));
 
 /* Before the session goes to another shard: its messages are counted atomically from now on. */
 void session_share_messages(struct session *s);
@@ -47,6 +54,26 @@ void session_mark_unsent(struct session *s);
 struct session_flow *session_flow(struct session *s);
 void session_flow_free(struct shard *sh, struct session_flow *f);
 
+/* ---- session_queue.c ---- */
+
 /* Put a delivery behind the queue whatever its limits; takes it. */
 void session_requeue(struct session *s, struct delivery *take_d);
+
+/* Keep the publication until it can be sent, or drop it by the overflow policy. */
+void session_enqueue(struct session *s, struct publication *pub, const struct claim *claim,
+                     uint8_t qos);
+
+/* A delivery has left the queue: take it out of the sums. */
+void session_uncount(struct session *s, const struct delivery *d);
+
+/* The first one leaves the queue, without being released; and with everything that goes with it. */
+void session_queue_pop(struct session *s);
+void session_queue_drop(struct session *s, enum drop_reason why);
+
+/* A delivery with a reference of its own; false when out of memory. */
+bool session_delivery(struct shard *sh, struct publication *pub, const struct claim *claim,
+                      uint8_t qos, struct delivery *out);
+
+/* Is the message stored for this session? */
+bool session_stores(const struct session *s, struct publication *pub);
 #endif

@@ -1,12 +1,15 @@
 /* session_subscriptions: what a session is subscribed to. */
 #include "base/assert.h"
 #include "base/mem.h"
+#include "broker/journal.h"
 #include "broker/purposes.h"
 #include "broker/session.h"
 #include "broker/session_priv.h"
 #include "broker/shard.h"
 #include "broker/share.h"
 #include "mqtt/reason.h"
+
+#include <errno.h>
 
 static struct subscription *find_shared(struct session *s, struct mqtt_str share,
                                         struct mqtt_str filter)
@@ -58,8 +61,11 @@ static int enter_tree(struct session *s, struct subscription *sub, struct mqtt_s
     struct topic_sub entry = {.who = (uint64_t)(uintptr_t)s, .sub_id = sub_id, .options = options};
     int rc = topic_tree_add(sh->tree, filter, entry, &sub->place);
 
-    if (rc == 0 && !shard_alone(sh))
+    if (rc == 0 && !shard_alone(sh)) {
         interest_add(&sh->interest, sh->broker->interest_seed, filter);
+        if (s->durable)
+            interest_add(&sh->durable_interest, sh->broker->interest_seed, filter);
+    }
     return rc;
 }
 
@@ -70,10 +76,43 @@ static void leave_tree(struct session *s, struct subscription *sub)
     if (!shard_alone(sh)) {
         uint8_t filter[UINT16_MAX];
         uint32_t len = (uint32_t)topic_place_filter(&sub->place, filter, sizeof filter);
+        struct mqtt_str text = {filter, len};
 
-        interest_remove(&sh->interest, sh->broker->interest_seed, (struct mqtt_str){filter, len});
+        interest_remove(&sh->interest, sh->broker->interest_seed, text);
+        if (s->durable)
+            interest_remove(&sh->durable_interest, sh->broker->interest_seed, text);
     }
     topic_tree_remove(sh->tree, &sub->place);
+}
+
+/* A new subscription, in the session's list and in the tree or its group. 0 or -ENOMEM. */
+static int add(struct session *s, struct mqtt_str share, struct mqtt_str filter, uint8_t options,
+               uint32_t sub_id)
+{
+    struct shard *sh = s->shard;
+    struct subscription *sub = mem_try_alloc(sh->mem, FOR_SUBSCRIPTION, sizeof *sub);
+    int rc;
+
+    if (sub == NULL)
+        return -ENOMEM;
+    *sub = (struct subscription){.session = s};
+    list_init(&sub->link);
+    rc = share.len > 0 ? share_join(sh, sub, share, filter, options, sub_id, &sub->membership)
+                       : enter_tree(s, sub, filter, options, sub_id);
+    if (rc != 0) {
+        mem_release(sh->mem, FOR_SUBSCRIPTION, sub);
+        return rc;
+    }
+    list_push_back(&s->subscriptions, &sub->link);
+    s->n_subscriptions++;
+    COUNT(&sh->counters, subscriptions);
+    return 0;
+}
+
+int session_restore_subscription(struct session *s, struct mqtt_str share, struct mqtt_str filter,
+                                 uint8_t options, uint32_t sub_id)
+{
+    return add(s, share, filter, options, sub_id);
 }
 
 int session_subscribe(struct session *s, struct mqtt_str share, struct mqtt_str filter,
@@ -81,32 +120,19 @@ int session_subscribe(struct session *s, struct mqtt_str share, struct mqtt_str 
 {
     struct shard *sh = s->shard;
     struct subscription *sub = find(s, share, filter);
-    int rc;
 
     *out_existed = sub != NULL;
-    if (sub != NULL) {
-        if (sub->membership != NULL)
-            share_update(sh, sub->membership, options, sub_id);
-        else
-            topic_tree_update(&sub->place, options, sub_id);
-        return 0;
+    if (sub == NULL) {
+        if (sh->config.max_subscriptions != 0 && s->n_subscriptions >= sh->config.max_subscriptions)
+            return MQTT_RC_QUOTA_EXCEEDED;
+        if (add(s, share, filter, options, sub_id) != 0)
+            return MQTT_RC_IMPLEMENTATION_ERROR;
+    } else if (sub->membership != NULL) {
+        share_update(sh, sub->membership, options, sub_id);
+    } else {
+        topic_tree_update(&sub->place, options, sub_id);
     }
-    if (sh->config.max_subscriptions != 0 && s->n_subscriptions >= sh->config.max_subscriptions)
-        return MQTT_RC_QUOTA_EXCEEDED;
-    sub = mem_try_alloc(sh->mem, FOR_SUBSCRIPTION, sizeof *sub);
-    if (sub == NULL)
-        return MQTT_RC_IMPLEMENTATION_ERROR;
-    *sub = (struct subscription){.session = s};
-    list_init(&sub->link);
-    rc = share.len > 0 ? share_join(sh, sub, share, filter, options, sub_id, &sub->membership)
-                       : enter_tree(s, sub, filter, options, sub_id);
-    if (rc != 0) {
-        mem_release(sh->mem, FOR_SUBSCRIPTION, sub);
-        return MQTT_RC_IMPLEMENTATION_ERROR;
-    }
-    list_push_back(&s->subscriptions, &sub->link);
-    s->n_subscriptions++;
-    COUNT(&sh->counters, subscriptions);
+    journal_filter(s, share, filter, options, sub_id);
     return 0;
 }
 
@@ -132,6 +158,7 @@ bool session_unsubscribe(struct session *s, struct mqtt_str share, struct mqtt_s
     if (sub == NULL)
         return false;
     subscription_end(sub);
+    journal_filter_end(s, share, filter);
     return true;
 }
 

@@ -20,7 +20,7 @@
 
 /* ---- time and numbers ---- */
 
-static void update_time(struct shard *sh)
+void shard_update_time(struct shard *sh)
 {
     struct env_time t;
 
@@ -45,9 +45,29 @@ void shard_seen_uid(struct shard *sh, uint64_t uid)
         sh->last_uid = uid;
 }
 
+void shard_client_comes(struct shard *sh)
+{
+    struct env_time t;
+
+    sh->broker->env->now(sh->broker->env->arg, &t);
+    shard_seen_uid(sh, (t.wall_ms + 1) << UID_TIME_SHIFT);
+}
+
+uint64_t shard_mono_ms(const struct shard *sh, uint64_t wall_ms)
+{
+    if (wall_ms == 0)
+        return 0;
+    return wall_ms > sh->wall_ms ? sh->now_ms + (wall_ms - sh->wall_ms) : sh->now_ms;
+}
+
 uint64_t shard_next_serial(struct shard *sh)
 {
-    return ++sh->last_serial << 8 | sh->index;
+    uint64_t serial = sh->wall_ms << UID_TIME_SHIFT | sh->index;
+
+    if (serial <= sh->last_serial)
+        serial = ((sh->last_serial >> 8) + 1) << 8 | sh->index;
+    sh->last_serial = serial;
+    return serial;
 }
 
 uint8_t *scratch_reserve(struct shard *sh, struct scratch *s, size_t n)
@@ -102,11 +122,24 @@ static void close_failing(struct shard *sh)
     }
 }
 
+uint64_t shard_done_turn(const struct shard *sh)
+{
+    uint64_t stored = journal_done_turn(sh);
+
+    return sh->posts.done_turn < stored ? sh->posts.done_turn : stored;
+}
+
+uint64_t shard_asks(const struct shard *sh)
+{
+    return sh->posts.asks + journal_waits(sh);
+}
+
 static void release_answers(struct shard *sh)
 {
     if (!sh->posts.progress)
         return;
     sh->posts.progress = false;
+    connections_welcome(sh);
     connections_release_answers(sh);
 }
 
@@ -121,14 +154,17 @@ void shard_flush(struct shard *sh)
 
 void shard_turn_begin(struct shard *sh)
 {
-    update_time(sh);
+    shard_update_time(sh);
     if (inbox_has_items(&sh->posts.inbox))
         posts_receive(sh);
+    journal_turn_begin(sh);
     timer_wheel_advance(&sh->timers, sh->now_ms);
 }
 
 void shard_hand_over(struct shard *sh)
 {
+    posts_answer(sh);
+    journal_turn_end(sh);
     posts_send(sh);
     if (inbox_has_items(&sh->posts.inbox))
         posts_receive(sh);
@@ -138,6 +174,8 @@ void shard_turn_end(struct shard *sh)
 {
     run_jobs(sh);
     close_failing(sh);
+    journal_turn_end(sh);
+    posts_answer(sh);
     posts_send(sh); /* first, so that other shards work while this one writes */
     release_answers(sh);
     shard_flush(sh);
@@ -146,9 +184,14 @@ void shard_turn_end(struct shard *sh)
 
 uint64_t shard_next_turn_ms(const struct shard *sh)
 {
-    if (!list_empty(&sh->jobs) || !list_empty(&sh->failing) || !list_empty(&sh->dirty))
+    uint64_t timer_ms, journal_ms;
+
+    if (!list_empty(&sh->jobs) || !list_empty(&sh->failing) || !list_empty(&sh->dirty) ||
+        journal_has_news(sh))
         return sh->now_ms;
-    return timer_wheel_next_ms(&sh->timers);
+    timer_ms = timer_wheel_next_ms(&sh->timers);
+    journal_ms = journal_due_ms(sh);
+    return timer_ms < journal_ms ? timer_ms : journal_ms;
 }
 
 void shard_stay_awake(struct shard *sh)
@@ -161,13 +204,26 @@ bool shard_may_sleep(struct shard *sh)
     /* A producer pushes first and looks at the flag then; here it is the other way round: one of
      * both sees the other. */
     atomic_store_explicit(&sh->awake, false, memory_order_seq_cst);
-    return !inbox_has_items(&sh->posts.inbox);
+    return !inbox_has_items(&sh->posts.inbox) && !journal_has_news(sh);
+}
+
+void shard_store_news(struct shard *sh)
+{
+    journal_news(sh);
+    if (atomic_load_explicit(&sh->awake, memory_order_seq_cst))
+        return;
+    pthread_mutex_lock(&sh->broker->wake_lock);
+    if (sh->wake != NULL)
+        sh->wake(sh->wake_arg);
+    pthread_mutex_unlock(&sh->broker->wake_lock);
 }
 
 void shard_set_wake(struct shard *sh, void (*wake)(void *arg), void *arg)
 {
+    pthread_mutex_lock(&sh->broker->wake_lock);
     sh->wake = wake;
     sh->wake_arg = arg;
+    pthread_mutex_unlock(&sh->broker->wake_lock);
 }
 
 /* ---- slowed publishers ---- */
@@ -176,6 +232,7 @@ static void check_pauses(struct timer *t)
 {
     struct shard *sh = CONTAINER_OF(t, struct shard, pause_timer);
     bool congested = posts_congested(sh);
+    bool behind = journal_congested(sh) && !journal_failing(sh);
     bool memory =
         atomic_load_explicit(&sh->broker->memory_pressure, memory_order_relaxed) != MEMORY_OK;
 
@@ -186,7 +243,9 @@ static void check_pauses(struct timer *t)
             connection_resume(c, PAUSE_BACKLOG);
         if (!memory)
             connection_resume(c, PAUSE_MEMORY);
-        if ((c->paused & (PAUSE_BACKLOG | PAUSE_MEMORY)) == 0)
+        if (!behind)
+            connection_resume(c, PAUSE_STORE);
+        if ((c->paused & (PAUSE_BACKLOG | PAUSE_MEMORY | PAUSE_STORE)) == 0)
             list_remove(l);
     }
     if (!list_empty(&sh->slowed))
@@ -226,7 +285,7 @@ struct shard *shard_new(struct broker *b, unsigned index)
     sh->broker = b;
     sh->mem = mem;
     sh->config = b->config;
-    update_time(sh);
+    shard_update_time(sh);
     timer_wheel_init(&sh->timers, sh->now_ms);
     timer_init(&sh->pause_timer, check_pauses);
     map_init(&sh->sessions, mem, FOR_SESSION, session_key_equal);
@@ -238,6 +297,8 @@ struct shard *shard_new(struct broker *b, unsigned index)
     list_init(&sh->arrivals);
     list_init(&sh->departures);
     list_init(&sh->answers_waiting);
+    list_init(&sh->welcomes);
+    list_init(&sh->committing);
     list_init(&sh->jobs);
     posts_init(sh);
     sh->tree = topic_tree_new(mem, b->hash_seed);

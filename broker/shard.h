@@ -16,6 +16,7 @@
 #include "broker/counters.h"
 #include "broker/image.h"
 #include "broker/interest.h"
+#include "broker/journal.h"
 #include "broker/output.h"
 #include "broker/post.h"
 #include "broker/reasons.h"
@@ -62,7 +63,9 @@ struct shard {
     struct match_cache *match_cache;
     struct retained *retained;
     struct shares *shares;
-    struct interest interest; /* read by all shards */
+    struct interest interest;         /* read by all shards */
+    struct interest durable_interest; /* the same, of durable sessions only */
+    struct journal *journal;          /* NULL: nothing is stored */
 
     struct map sessions; /* by client identifier */
     struct list all_sessions;
@@ -72,7 +75,9 @@ struct shard {
     struct list failing;  /* connections to be closed at the end of the turn */
     struct list arrivals; /* sessions on their way here, and from here (takeover.c) */
     struct list departures;
-    struct list answers_waiting; /* connections with answers that wait for other shards */
+    struct list answers_waiting; /* connections with answers that wait for shard_done_turn() */
+    struct list welcomes;        /* connections whose CONNACK waits for it */
+    struct list committing;      /* sessions that go on when more is committed */
     struct list jobs;
 
     struct posts posts; /* to and from other shards */
@@ -120,6 +125,9 @@ void shard_hand_over(struct shard *sh);
  * the present when there is work left; TIMER_NEVER when there is nothing to wait for. */
 uint64_t shard_next_turn_ms(const struct shard *sh);
 
+/* There is news from the store. Any thread. */
+void shard_store_news(struct shard *sh);
+
 /* Optional: a loop that is busy need not be woken. Between shard_stay_awake() and shard_may_sleep()
  * nobody wakes it; so it must call the latter before it waits, and not wait when it says no. */
 void shard_stay_awake(struct shard *sh);
@@ -132,6 +140,16 @@ static inline void shard_catch_up(struct shard *sh)
     if (inbox_has_items(&sh->posts.inbox))
         posts_receive(sh);
 }
+
+/* ---- waiting: answers that vouch for something ---- */
+
+/* Whatever was handed over or recorded up to this turn has been dealt with by all other shards, and
+ * is committed where it has to be. */
+uint64_t shard_done_turn(const struct shard *sh);
+
+/* Changes when something is handed over or recorded that an answer has to wait for: the ticket is
+ * then sh->posts.turn. */
+uint64_t shard_asks(const struct shard *sh);
 
 /* ---- stopping ---- */
 
@@ -155,7 +173,17 @@ void shard_free(struct shard **sh);
 uint64_t shard_next_uid(struct shard *sh);
 void shard_seen_uid(struct shard *sh, uint64_t uid);
 
-/* A number for a session, unique in the process, never 0. */
+/* A client comes, perhaps from another shard: what it publishes here gets larger numbers than what
+ * it published there. */
+void shard_client_comes(struct shard *sh);
+
+/* Look at the clock: time stands still within a turn otherwise. */
+void shard_update_time(struct shard *sh);
+
+/* A wall clock time on the shard's monotonic clock; 0 stays 0, what is past becomes now. */
+uint64_t shard_mono_ms(const struct shard *sh, uint64_t wall_ms);
+
+/* A number for a session: unique, restarts included; larger than those given before; never 0. */
 uint64_t shard_next_serial(struct shard *sh);
 
 /* At least n bytes of scratch, or NULL when out of memory. Valid until the next call. */

@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "broker/connection.h"
+#include "broker/journal.h"
 #include "broker/purposes.h"
 #include "broker/session.h"
 #include "broker/shard.h"
@@ -121,8 +122,10 @@ static void group_free(struct shard *sh, struct group *g)
 {
     if (g->place.node != NULL) {
         topic_tree_remove(sh->tree, &g->place);
-        if (!shard_alone(sh))
+        if (!shard_alone(sh)) {
             interest_remove(&sh->interest, sh->broker->interest_seed, group_filter(g));
+            interest_remove(&sh->durable_interest, sh->broker->interest_seed, group_filter(g));
+        }
         map_remove(&sh->shares->groups, spread(g->id), &g->id, sizeof g->id);
     }
     mem_release(sh->mem, FOR_SHARE, g->members);
@@ -147,8 +150,10 @@ static struct group *group_new(struct shard *sh, const struct join *j)
         mem_release(sh->mem, FOR_SHARE, g);
         return NULL;
     }
-    if (!shard_alone(sh))
+    if (!shard_alone(sh)) { /* durable, too: some of its members may be */
         interest_add(&sh->interest, sh->broker->interest_seed, group_filter(g));
+        interest_add(&sh->durable_interest, sh->broker->interest_seed, group_filter(g));
+    }
     return g;
 }
 
@@ -251,7 +256,7 @@ static void deliver_local(struct shard *sh, struct membership *m, struct publica
     session_deliver(m->sub->session, pub, &claim);
 }
 
-/* ptr: message, with a reference; a: group; b: serial. */
+/* ptr: message, with a reference; a: group; b: serial; c: session that had it before. */
 static void on_deliver(struct shard *sh, struct post *p)
 {
     struct membership_key key = {p->a, p->b};
@@ -263,9 +268,10 @@ static void on_deliver(struct shard *sh, struct post *p)
     if (m != NULL) {
         struct publication pub = publication_of(msg);
 
+        pub.moved_from = p->c;
         deliver_local(sh, m, &pub);
     } else {
-        share_return(sh, p->a, msg); /* it has left meanwhile */
+        share_return(sh, p->a, msg, p->c); /* it has left meanwhile */
     }
     message_unref(&msg, sh->mem);
 }
@@ -285,6 +291,7 @@ static void deliver_remote(struct shard *sh, struct group *g, const struct membe
     p->ptr = message_ref(msg);
     p->a = g->id;
     p->b = m->serial;
+    p->c = pub->moved_from;
     posts_weigh(sh, m->shard, message_size(msg));
     if (pub->qos > 0)
         posts_want_answer(sh, m->shard);
@@ -356,7 +363,7 @@ static void on_return(struct shard *sh, struct post *p)
 {
     struct message *msg = p->ptr;
 
-    share_return(sh, p->a, msg);
+    share_return(sh, p->a, msg, p->b);
     message_unref(&msg, sh->mem);
 }
 
@@ -516,7 +523,7 @@ bool share_has_online(struct shard *sh, uint64_t group)
     return false;
 }
 
-void share_return(struct shard *sh, uint64_t group, struct message *m)
+void share_return(struct shard *sh, uint64_t group, struct message *m, uint64_t from)
 {
     struct publication pub = publication_of(m);
     struct group *g;
@@ -527,14 +534,20 @@ void share_return(struct shard *sh, uint64_t group, struct message *m)
         message_share(m);
         p->ptr = message_ref(m);
         p->a = group;
+        p->b = from;
         posts_weigh(sh, home_of(sh, group), message_size(m));
+        posts_want_answer(sh, home_of(sh, group));
         return;
     }
+    pub.moved_from = from;
     g = group_find(sh, group);
-    if (g != NULL)
+    if (g != NULL) {
         group_deliver(sh, g, &pub);
-    else
-        count_drop(sh, DROP_SHARE_EMPTY, 1);
+        return;
+    }
+    count_drop(sh, DROP_SHARE_EMPTY, 1);
+    if (from != 0)
+        journal_end_of(sh, from, m->uid, group);
 }
 
 struct shares *shares_new(struct shard *sh)

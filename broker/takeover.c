@@ -5,8 +5,10 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "broker/backlog.h"
 #include "broker/connect_request.h"
 #include "broker/connection.h"
+#include "broker/journal.h"
 #include "broker/purposes.h"
 #include "broker/retained.h"
 #include "broker/session.h"
@@ -44,11 +46,13 @@ struct departure {
     void *token; /* the new shard's arrival */
     unsigned to;
     unsigned missing; /* shards that have not confirmed */
+    uint64_t mark;    /* of the journal, when all have: to be committed first */
 };
 
 /* The subscriptions of a session, for another shard. Entries follow each other unaligned. */
 struct filters {
     uint64_t serial;
+    bool durable;
     uint32_t count;
     size_t len;
     uint8_t data[];
@@ -104,7 +108,7 @@ static void settle(struct connection *c, struct session *s)
         s = NULL;
     }
     present = s != NULL;
-    if (s == NULL)
+    if (s == NULL && (r->expiry_s == 0 || !journal_failing(sh)))
         s = session_new(sh, request_client_id(r));
     if (s != NULL) {
         connection_up(c, s, present);
@@ -169,7 +173,8 @@ static struct filters *filters_of(struct session *s)
 
     if (f == NULL)
         return NULL;
-    *f = (struct filters){.serial = s->serial, .count = s->n_subscriptions, .len = len};
+    *f = (struct filters){
+        .serial = s->serial, .durable = s->durable, .count = s->n_subscriptions, .len = len};
     to = f->data;
     LIST_EACH (l, &s->subscriptions) {
         const struct subscription *sub = LIST_ITEM(l, struct subscription, link);
@@ -187,14 +192,13 @@ static void subscribe_all(struct session *s, const struct filters *f)
     for (uint32_t i = 0; i < f->count; i++) {
         struct filter_head head;
         struct mqtt_str share, filter;
-        bool existed;
 
         memcpy(&head, at, sizeof head);
         at += sizeof head;
         share = (struct mqtt_str){at, head.share_len};
         filter = (struct mqtt_str){at + head.share_len, head.filter_len};
         at += head.share_len + head.filter_len;
-        if (session_subscribe(s, share, filter, head.options, head.sub_id, &existed) != 0)
+        if (session_restore_subscription(s, share, filter, head.options, head.sub_id) != 0)
             LOG(LOG_ERROR, "session.move_lost_subscription",
                 LOG_STR("client", ((struct str){(const char *)s->client_id, s->client_id_len})));
     }
@@ -207,35 +211,46 @@ static bool same_delivery(const void *item, const void *key, size_t len)
     const struct delivery *a = item, *b = key;
 
     (void)len;
-    return a->msg->uid == b->msg->uid && a->group == b->group;
+    return a->uid == b->uid && a->group == b->group;
 }
 
 static uint64_t delivery_hash(const struct delivery *d)
 {
-    return (d->msg->uid ^ d->group) * UINT64_C(0x9E3779B97F4A7C15);
+    return (d->uid ^ d->group) * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+static void note_known(void *known, struct delivery *d)
+{
+    if (map_find(known, delivery_hash(d), d, sizeof *d) == NULL)
+        (void)map_add(known, delivery_hash(d), d); /* without memory it may come twice */
+}
+
+static void adopt_record(void *arg, struct delivery *d)
+{
+    (void)arg;
+    journal_adopt(d);
 }
 
 /* The deliveries of from that are not in to's queue, behind it. from is emptied. */
 static void append_new(struct session *to, struct session_flow *from)
 {
     struct mem *mem = to->shard->mem;
-    struct fifo_cursor cursor = {0};
     struct delivery *d;
     struct map known;
 
     map_init(&known, mem, FOR_QUEUE, same_delivery);
-    while ((d = fifo_next(&to->flow->queue, &cursor)) != NULL)
-        if (map_find(&known, delivery_hash(d), d, sizeof *d) == NULL)
-            (void)map_add(&known, delivery_hash(d), d);
+    session_each_delivery(to->flow, &known, note_known);
     while ((d = fifo_front(&from->queue)) != NULL) {
         struct delivery mine = *d;
 
         fifo_pop(&from->queue, mem);
         COUNT_DOWN(&to->shard->counters, queued);
-        if (map_find(&known, delivery_hash(&mine), &mine, sizeof mine) != NULL)
+        if (map_find(&known, delivery_hash(&mine), &mine, sizeof mine) != NULL) {
+            journal_forget(to, &mine);
             delivery_release(&mine, mem);
-        else
+        } else {
             session_requeue(to, &mine);
+        }
     }
     map_fini(&known);
 }
@@ -254,7 +269,8 @@ static void inherit(struct session *s, struct session *old)
     s->flow = old->flow;
     if (s->flow != NULL) {
         COUNT_ADD(&sh->counters, inflight, s->flow->out.count);
-        COUNT_ADD(&sh->counters, queued, fifo_count(&s->flow->queue));
+        COUNT_ADD(&sh->counters, queued, session_queued(s));
+        session_each_delivery(s->flow, NULL, adopt_record);
     }
     mem_release(sh->mem, FOR_SESSION, old);
     if (collected == NULL)
@@ -282,13 +298,15 @@ static void depart(struct shard *sh, struct departure *d)
 {
     struct session *s = d->session;
 
+    journal_hurry(sh); /* what is recorded here comes before what the new shard records */
+    backlog_forget(s);
     retained_cancel(s, (struct mqtt_str){NULL, 0});
     session_leave_all(s);
     session_share_messages(s);
     session_unregister(s);
     if (s->flow != NULL) {
         COUNT_ADD(&sh->counters, inflight, -(int64_t)s->flow->out.count);
-        COUNT_ADD(&sh->counters, queued, -(int64_t)fifo_count(&s->flow->queue));
+        COUNT_ADD(&sh->counters, queued, -(int64_t)session_queued(s));
     }
     COUNT(&sh->counters, sessions_moved);
     send_session(sh, d->to, d->token, s);
@@ -296,15 +314,28 @@ static void depart(struct shard *sh, struct departure *d)
     mem_release(sh->mem, FOR_SESSION, d);
 }
 
-/* ptr: token; from: any shard but this one. */
-static void on_fenced(struct shard *sh, struct post *p)
+void takeover_committed(struct shard *sh)
 {
     LIST_EACH_SAFE (l, &sh->departures) {
         struct departure *d = LIST_ITEM(l, struct departure, link);
 
-        if (d->token == p->ptr && --d->missing == 0)
+        if (d->missing == 0 && journal_passed(sh, d->mark))
             depart(sh, d);
     }
+}
+
+/* ptr: token; from: any shard but this one. */
+static void on_fenced(struct shard *sh, struct post *p)
+{
+    LIST_EACH (l, &sh->departures) {
+        struct departure *d = LIST_ITEM(l, struct departure, link);
+
+        if (d->token != p->ptr || --d->missing > 0)
+            continue;
+        d->mark = journal_mark(sh);
+        journal_hurry(sh);
+    }
+    takeover_committed(sh);
 }
 
 /* ptr: token; u32: the old shard. Everything this shard has handed to the old one is in front. */
@@ -382,6 +413,7 @@ static void on_filters(struct shard *sh, struct post *p)
 
     if (s != NULL) {
         s->serial = f->serial;
+        s->durable = f->durable;
         s->arriving = true;
         subscribe_all(s, f);
     } else {
@@ -452,7 +484,7 @@ static void on_session(struct shard *sh, struct post *p)
     } else if (list_empty(&a->asks)) {
         directory_release(&sh->broker->directory, arrival_id(a), sh->index);
     }
-    if (c != NULL)
+    if (c != NULL && c->state != CONN_WAIT)
         connection_unwait(c);
     serve_asks(sh, &a->asks, arrival_id(a));
     mem_release(sh->mem, FOR_SESSION, a);

@@ -3,8 +3,9 @@
  * A session lives on the shard of its connection. When a client comes back on another shard, the
  * session moves as one unit: the new shard first subscribes for it and collects what matches; then
  * every shard is asked to confirm, to the old shard, that what it had on the way there has been
- * handed over; then the old shard gives the session away. What both have collected is told apart by
- * the uids of the messages: nothing is lost, nothing doubled, the order of each publisher kept.
+ * handed over; then the old shard gives the session away, as soon as its store has what it has
+ * recorded. What both have collected is told apart by the uids of the messages: nothing is lost,
+ * nothing doubled, the order of each publisher kept.
  *
  *   new                                  old                               every other
  *    |-- claim in the directory           |                                 |
@@ -31,6 +32,9 @@ void takeover_connect(struct connection *c);
 
 /* The connection that waits for a session is going away. */
 void takeover_abandon(struct connection *c);
+
+/* More is committed: sessions that waited for that may go. */
+void takeover_committed(struct shard *sh);
 
 /* The shard stops: forget what is under way. */
 void takeover_fini(struct shard *sh);

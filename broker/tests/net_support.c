@@ -184,7 +184,8 @@ static void check_memory(struct net *n)
         int64_t used = broker_memory(n->broker, purpose);
 
         if (purpose == FOR_SHARD || purpose == FOR_TOPIC_TREE || purpose == FOR_RETAINED ||
-            purpose == FOR_SHARE || purpose == FOR_MESSAGE || purpose == FOR_OUTPUT)
+            purpose == FOR_SHARE || purpose == FOR_MESSAGE || purpose == FOR_OUTPUT ||
+            purpose == FOR_STORE)
             continue; /* tables and spare buffers that live as long as the shard */
         if (used != 0)
             printf("  %s: %lld bytes left\n", names[purpose], (long long)used);
@@ -197,6 +198,8 @@ void net_fini(struct net *n)
     LIST_EACH_SAFE (l, &n->clients)
         client_drop(LIST_ITEM(l, struct client, link));
     net_run(n);
+    for (unsigned i = 0; i < n->broker->n_shards; i++)
+        journal_close(n->broker->shards[i]);
     for (unsigned i = 0; i < n->broker->n_shards; i++)
         shard_end_sessions(n->broker->shards[i]);
     net_run(n);

@@ -1,0 +1,671 @@
+/* durable_test: what is acknowledged is committed before, and there after a crash. */
+#include "base/test.h"
+#include "broker/session.h"
+#include "stored_support.h"
+
+#define EXPIRY_S 3600
+
+static struct client *join_v(struct stored *s, unsigned shard, int version, const char *id,
+                             bool want_present)
+{
+    struct connect_options o = {.id = id, .expiry_s = version == 5 ? EXPIRY_S : 0};
+    bool present;
+    struct client *c = net_connect(&s->n, shard, version, &o, &present);
+
+    CHECK_INT(present, want_present);
+    return c;
+}
+
+/* A client of version 5 with a durable session. */
+static struct client *join(struct stored *s, const char *id, bool want_present)
+{
+    return join_v(s, 0, 5, id, want_present);
+}
+
+static uint64_t records(struct stored *s)
+{
+    struct store_stats stats;
+
+    s->store->ops->stats(s->store, &stats);
+    return stats.records;
+}
+
+static int count_record(void *arg, const struct store_record *r)
+{
+    *(int *)arg += r->kind != STORE_CLOCK;
+    return 0;
+}
+
+/* Records that would be recovered now. */
+static int records_left(struct stored *s)
+{
+    int n = 0;
+
+    s->store->ops->recover(s->store, count_record, &n);
+    return n;
+}
+
+/* SUBSCRIBE (options >= 0) or UNSUBSCRIBE, without a look at the answer. */
+static void ask(struct client *c, const char *filter, int options)
+{
+    size_t len = strlen(filter);
+    uint8_t text[100] = {0, (uint8_t)len};
+    struct mqtt_packet p = {.type = options >= 0 ? MQTT_SUBSCRIBE : MQTT_UNSUBSCRIBE};
+
+    memcpy(text + 2, filter, len);
+    text[len + 2] = (uint8_t)options;
+    p.subscribe.packet_id = 99;
+    p.subscribe.filters = (struct mqtt_str){text, (uint32_t)len + 2 + (options >= 0)};
+    p.subscribe.count = 1;
+    client_send_packet(c, &p);
+}
+
+/* Nothing comes before the store has committed; then this. */
+static struct mqtt_packet held(struct stored *s, struct client *c, enum mqtt_type type)
+{
+    struct mqtt_packet p;
+
+    CHECK(client_quiet(c));
+    stored_hold(s, false);
+    client_expect(c, type, &p);
+    return p;
+}
+
+/* ---- the answers ---- */
+
+static void test_connack_waits(void)
+{
+    struct connect_options o = {.id = "c", .expiry_s = EXPIRY_S};
+    struct mqtt_packet p;
+    struct stored s;
+    struct client *c;
+
+    stored_init(&s, 1, NULL);
+    stored_hold(&s, true);
+    c = net_open(&s.n, 0, 5);
+    client_connect_packet(&p, 5, &o);
+    client_send_packet(c, &p);
+    client_send_packet(c, &(struct mqtt_packet){.type = MQTT_PINGREQ});
+    CHECK(client_quiet(c));
+    stored_hold(&s, false);
+    client_expect(c, MQTT_CONNACK, &p);
+    client_expect(c, MQTT_PINGRESP, &p);
+    stored_crash(&s, 1000);
+    CHECK_INT(s.recovered.sessions, 1);
+    join(&s, "c", true);
+    stored_fini(&s);
+}
+
+/* One that goes, or is taken over, while its session is on the way to the store. */
+static void test_connack_not_waited_for(void)
+{
+    struct connect_options o = {.id = "c", .expiry_s = EXPIRY_S};
+    struct mqtt_packet p;
+    struct stored s;
+    struct client *c[2];
+
+    stored_init(&s, 1, NULL);
+    stored_hold(&s, true);
+    client_connect_packet(&p, 5, &o);
+    for (int i = 0; i < 2; i++) {
+        c[i] = net_open(&s.n, 0, 5);
+        client_send_packet(c[i], &p);
+    }
+    client_expect_refusal(c[0], MQTT_RC_SERVER_UNAVAILABLE);
+    client_drop(c[1]);
+    stored_hold(&s, false);
+    join(&s, "c", true);
+    stored_fini(&s);
+}
+
+static void test_suback_waits(void)
+{
+    struct stored s;
+    struct client *c, *pub;
+
+    stored_init(&s, 1, NULL);
+    c = join(&s, "c", false);
+    client_subscribe(c, "gone", 1);
+    stored_hold(&s, true);
+    ask(c, "a/+", 1);
+    held(&s, c, MQTT_SUBACK);
+    stored_hold(&s, true);
+    ask(c, "gone", -1);
+    held(&s, c, MQTT_UNSUBACK);
+    stored_crash(&s, 1000);
+    CHECK_INT(s.recovered.subscriptions, 1);
+    c = join(&s, "c", true);
+    pub = net_client(&s.n, 0, 5, "pub");
+    client_start_publish(pub, "gone", "x", 1, false);
+    client_start_publish(pub, "a/b", "y", 1, false);
+    client_expect_publish(c, "a/b", "y", 1, true);
+    stored_fini(&s);
+}
+
+/* A message for somebody who is not there is acknowledged when it is stored. */
+static void test_offline(uint8_t qos, unsigned shards, int version)
+{
+    struct connect_options keep = {.id = "sub", .expiry_s = version == 5 ? EXPIRY_S : 0};
+    struct stored s;
+    struct client *pub, *sub;
+    struct mqtt_packet p;
+
+    stored_init(&s, shards, NULL);
+    sub = net_connect(&s.n, shards - 1, version, &keep, NULL);
+    client_subscribe(sub, "t", 2);
+    client_drop(sub);
+    pub = net_client(&s.n, 0, 5, "pub");
+    stored_hold(&s, true);
+    client_start_publish(pub, "t", "m", qos, false);
+    p = held(&s, pub, qos == 1 ? MQTT_PUBACK : MQTT_PUBREC);
+    CHECK_INT(p.ack.reason, 0);
+    stored_crash(&s, 1000);
+    CHECK_INT(s.recovered.queued, 1);
+    sub = net_connect(&s.n, 0, version, &keep, NULL);
+    client_expect_publish(sub, "t", "m", qos, true);
+    CHECK(client_quiet(sub));
+    net_sleep(&s.n, 50);
+    stored_crash(&s, 1000);
+    CHECK_INT(s.recovered.sessions, 1);
+    sub = net_connect(&s.n, 0, version, &keep, NULL);
+    net_sleep(&s.n, 1000);
+    CHECK(client_quiet(sub));
+    stored_fini(&s);
+}
+
+static void test_offline_all(void)
+{
+    for (uint8_t qos = 1; qos <= 2; qos++)
+        for (unsigned shards = 1; shards <= 3; shards++)
+            for (int version = MQTT_V31; version <= MQTT_V5; version++)
+                test_offline(qos, shards, version);
+}
+
+/* An online subscriber that acknowledges at once: nothing reaches the store. */
+static void test_born_and_dead(void)
+{
+    struct stored s;
+    struct client *pub, *sub;
+    struct mqtt_packet p;
+    uint64_t before;
+    uint16_t id;
+
+    stored_init(&s, 1, NULL);
+    sub = join(&s, "sub", false);
+    client_subscribe(sub, "t", 1);
+    pub = net_client(&s.n, 0, 5, "pub");
+    before = records(&s);
+    for (int i = 0; i < 100; i++) {
+        client_start_publish(pub, "t", "m", 1, false);
+        CHECK(client_quiet(pub));
+        id = client_expect_publish(sub, "t", "m", 1, false);
+        client_send_ack(sub, MQTT_PUBACK, id, 0);
+        client_expect(pub, MQTT_PUBACK, &p);
+        net_sleep(&s.n, 1);
+    }
+    CHECK_INT(records(&s), before);
+    stored_fini(&s);
+}
+
+/* One that does not acknowledge soon: the store does for it. */
+static void test_slow(void)
+{
+    struct stored s;
+    struct client *pub, *sub;
+    struct mqtt_packet p;
+    uint16_t id;
+
+    stored_init(&s, 1, NULL);
+    sub = join(&s, "sub", false);
+    client_subscribe(sub, "t", 1);
+    pub = net_client(&s.n, 0, 5, "pub");
+    for (int i = 0; i < 20; i++) {
+        client_start_publish(pub, "t", "m", 1, false);
+        net_sleep(&s.n, 10);
+        client_expect(pub, MQTT_PUBACK, &p);
+        id = client_expect_publish(sub, "t", "m", 1, false);
+        net_sleep(&s.n, 100);
+        client_send_ack(sub, MQTT_PUBACK, id, 0);
+    }
+    /* There is no hope any more: no waiting for it. */
+    client_start_publish(pub, "t", "m", 1, false);
+    client_expect(pub, MQTT_PUBACK, &p);
+    stored_crash(&s, 1000);
+    CHECK_INT(s.recovered.inflight, 1);
+    sub = join(&s, "sub", true);
+    client_expect(sub, MQTT_PUBLISH, &p);
+    CHECK(p.publish.dup);
+    stored_fini(&s);
+}
+
+/* ---- QoS 2, step by step ---- */
+
+/* To the client: the packet identifier is stored before the PUBLISH goes out, the release before the
+ * PUBREL; after a crash at any point the client gets the message once. */
+static void test_qos2_out(void)
+{
+    for (int crash = 0; crash < 5; crash++) {
+        struct stored s;
+        struct client *pub, *sub;
+        struct mqtt_packet p;
+        uint16_t id = 0;
+
+        stored_init(&s, 1, NULL);
+        sub = join(&s, "sub", false);
+        client_subscribe(sub, "t", 2);
+        pub = net_client(&s.n, 0, 5, "pub");
+        stored_hold(&s, true);
+        client_start_publish(pub, "t", "m", 2, false);
+        CHECK(client_quiet(sub));
+        CHECK(client_quiet(pub));
+        if (crash > 0) {
+            stored_hold(&s, false);
+            id = client_expect_publish(sub, "t", "m", 2, false);
+            client_expect(pub, MQTT_PUBREC, &p);
+        }
+        if (crash > 1) {
+            stored_hold(&s, true);
+            client_send_ack(sub, MQTT_PUBREC, id, 0);
+            CHECK(client_quiet(sub));
+        }
+        if (crash > 2)
+            p = held(&s, sub, MQTT_PUBREL);
+        if (crash > 3)
+            client_send_ack(sub, MQTT_PUBCOMP, id, 0);
+        net_sleep(&s.n, 50);
+        stored_crash(&s, 1000);
+        sub = join(&s, "sub", true);
+        if (crash == 0 || crash == 4) { /* not acknowledged to the publisher; all over */
+            net_sleep(&s.n, 1000);
+            CHECK(client_quiet(sub));
+        } else if (crash < 3) {
+            client_expect(sub, MQTT_PUBLISH, &p);
+            CHECK_ROW_INT(crash, p.publish.packet_id, id);
+            CHECK(p.publish.dup);
+            client_send_ack(sub, MQTT_PUBREC, id, 0);
+            client_expect(sub, MQTT_PUBREL, &p);
+            client_send_ack(sub, MQTT_PUBCOMP, id, 0);
+        } else {
+            client_expect(sub, MQTT_PUBREL, &p);
+            CHECK_ROW_INT(crash, p.ack.packet_id, id);
+            client_send_ack(sub, MQTT_PUBCOMP, id, 0);
+        }
+        CHECK(client_quiet(sub));
+        net_sleep(&s.n, 1000);
+        CHECK_INT(records_left(&s), 2); /* session and subscription */
+        stored_fini(&s);
+    }
+}
+
+/* From the client: the identifier is stored before the PUBREC, and free again in the store before
+ * the PUBCOMP. */
+static void test_qos2_in(void)
+{
+    struct stored s;
+    struct client *pub, *sub;
+    struct mqtt_packet p;
+    uint16_t id;
+
+    stored_init(&s, 1, NULL);
+    pub = join(&s, "pub", false);
+    sub = join(&s, "sub", false);
+    client_subscribe(sub, "t", 1);
+    client_drop(sub);
+    stored_hold(&s, true);
+    id = client_start_publish(pub, "t", "m", 2, false);
+    held(&s, pub, MQTT_PUBREC);
+    stored_crash(&s, 1000);
+    pub = join(&s, "pub", true);
+    p = (struct mqtt_packet){.type = MQTT_PUBLISH};
+    p.publish.topic = text_str("t");
+    p.publish.payload = text_str("m");
+    p.publish.qos = 2;
+    p.publish.dup = true;
+    p.publish.packet_id = id;
+    client_send_packet(pub, &p); /* it had not heard the PUBREC */
+    client_expect(pub, MQTT_PUBREC, &p);
+    stored_hold(&s, true);
+    client_send_ack(pub, MQTT_PUBREL, id, 0);
+    p = held(&s, pub, MQTT_PUBCOMP);
+    CHECK_INT(p.ack.reason, 0);
+    stored_crash(&s, 1000);
+    pub = join(&s, "pub", true);
+    client_send_ack(pub, MQTT_PUBREL, id, 0);
+    client_expect(pub, MQTT_PUBCOMP, &p);
+    CHECK_INT(p.ack.reason, MQTT_RC_PACKET_ID_NOT_FOUND);
+    sub = join(&s, "sub", true);
+    client_expect_publish(sub, "t", "m", 1, true);
+    CHECK(client_quiet(sub));
+    stored_fini(&s);
+}
+
+/* ---- sessions ---- */
+
+static void test_sessions_end(void)
+{
+    struct stored s;
+    struct client *c;
+
+    stored_init(&s, 1, NULL);
+    join(&s, "connected", false);
+    client_drop(join(&s, "gone", false));
+    c = join(&s, "ended", false);
+    client_subscribe(c, "t", 1);
+    client_drop(c);
+    net_client(&s.n, 0, 5, "ended");
+    net_client(&s.n, 0, 5, "clean");
+    net_sleep(&s.n, 1000);
+    stored_crash(&s, (EXPIRY_S - 10) * 1000);
+    CHECK_INT(s.recovered.sessions, 2);
+    CHECK_INT(s.recovered.subscriptions, 0);
+    net_sleep(&s.n, 10 * 1000);
+    join(&s, "gone", false);     /* expired since it has gone */
+    join(&s, "connected", true); /* its time has begun with the crash */
+    stored_fini(&s);
+}
+
+static void test_graceful_restart(void)
+{
+    struct stored s;
+    struct client *c;
+
+    stored_init(&s, 2, NULL);
+    c = join_v(&s, 1, 4, "c", false);
+    client_subscribe(c, "a/#", 1);
+    client_subscribe(c, "$share/g/b", 2);
+    stored_restart(&s, 10);
+    CHECK_INT(s.recovered.sessions, 1);
+    CHECK_INT(s.recovered.subscriptions, 2);
+    c = net_client(&s.n, 0, 5, "pub");
+    client_publish(c, "a/1", "1", 2, false);
+    client_publish(c, "b", "2", 1, false);
+    stored_restart(&s, 10);
+    c = join_v(&s, 0, 4, "c", true);
+    client_expect_publish(c, "a/1", "1", 1, true);
+    client_expect_publish(c, "b", "2", 1, true);
+    CHECK(client_quiet(c));
+    stored_fini(&s);
+}
+
+/* The Will of a client that was connected is published after the restart, once. */
+static void test_will(void)
+{
+    struct connect_options o = {.id = "c",
+                                .expiry_s = EXPIRY_S,
+                                .will_topic = "w",
+                                .will_payload = "died",
+                                .will_qos = 1,
+                                .will_delay_s = 5};
+    struct stored s;
+    struct client *c;
+
+    stored_init(&s, 1, NULL);
+    c = join(&s, "watcher", false);
+    client_subscribe(c, "w", 1);
+    net_connect(&s.n, 0, 5, &o, NULL);
+    stored_crash(&s, 1000);
+    c = join(&s, "watcher", true);
+    net_sleep(&s.n, 4999);
+    CHECK(client_quiet(c));
+    net_sleep(&s.n, 1);
+    client_expect_publish(c, "w", "died", 1, true);
+    net_sleep(&s.n, 1000);
+    stored_crash(&s, 1000);
+    c = join(&s, "watcher", true);
+    net_sleep(&s.n, 10000);
+    CHECK(client_quiet(c));
+    stored_fini(&s);
+}
+
+/* ---- retained messages ---- */
+
+static void test_retained(unsigned shards)
+{
+    static const char *const topics[] = {"a", "b/c", "d", "e/f/g", "h"};
+    struct mqtt_packet p;
+    struct stored s;
+    struct client *c;
+
+    stored_init(&s, shards, NULL);
+    c = net_client(&s.n, 0, 5, "pub");
+    for (size_t i = 0; i < ARRAY_LEN(topics); i++) {
+        stored_hold(&s, true);
+        client_start_publish(c, topics[i], "old", 1, true);
+        held(&s, c, MQTT_PUBACK);
+    }
+    client_publish(c, "a", "new", 2, true);
+    client_publish(c, "d", "", 1, true);
+    client_publish(c, "h", "unacknowledged", 0, true);
+    net_sleep(&s.n, 100);
+    stored_crash(&s, 1000);
+    CHECK_INT(s.recovered.retained, 4);
+    c = net_client(&s.n, shards - 1, 5, "sub");
+    client_subscribe(c, "a", 1);
+    client_expect_publish(c, "a", "new", 1, true);
+    client_subscribe(c, "+/#", 1);
+    for (int i = 0; i < 4; i++) {
+        client_expect(c, MQTT_PUBLISH, &p);
+        CHECK(p.publish.retain);
+        if (p.publish.qos > 0)
+            client_send_ack(c, MQTT_PUBACK, p.publish.packet_id, 0);
+    }
+    CHECK(client_quiet(c));
+    stored_fini(&s);
+}
+
+static void test_retained_all(void)
+{
+    for (unsigned shards = 1; shards <= 3; shards++)
+        test_retained(shards);
+}
+
+/* ---- queues in the store ---- */
+
+static void publish_number(struct client *pub, int i, uint8_t qos)
+{
+    char text[16];
+
+    snprintf(text, sizeof text, "%d ", i);
+    client_publish(pub, "t", text, qos, false);
+}
+
+/* Answer whatever comes until these messages have come, in their order. */
+static void expect_numbers(struct client *c, int from, int to)
+{
+    struct mqtt_packet p;
+
+    while (from < to && client_next(c, &p)) {
+        if (p.type == MQTT_PUBREL) {
+            client_send_ack(c, MQTT_PUBCOMP, p.ack.packet_id, 0);
+            continue;
+        }
+        CHECK_INT(p.type, MQTT_PUBLISH);
+        CHECK_INT(atoi((const char *)p.publish.payload.p), from);
+        from++;
+        client_send_ack(c, p.publish.qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, p.publish.packet_id, 0);
+    }
+    CHECK_INT(from, to);
+}
+
+/* Complete what is open. */
+static void expect_end(struct client *c)
+{
+    struct mqtt_packet p;
+
+    while (client_next(c, &p)) {
+        CHECK_INT(p.type, MQTT_PUBREL);
+        client_send_ack(c, MQTT_PUBCOMP, p.ack.packet_id, 0);
+    }
+}
+
+/* More than a page, with what comes meanwhile behind it. */
+static void test_long_queue(void)
+{
+    struct broker_config config = broker_config_default();
+    struct stored s;
+    struct client *pub, *sub;
+
+    config.max_queued_messages = 100000;
+    stored_init(&s, 1, &config);
+    sub = join(&s, "sub", false);
+    client_subscribe(sub, "t", 2);
+    client_drop(sub);
+    pub = net_client(&s.n, 0, 5, "pub");
+    for (int i = 0; i < 3500; i++)
+        publish_number(pub, i, (uint8_t)(1 + i % 2));
+    stored_crash(&s, 1000);
+    CHECK_INT(s.recovered.queued, 3500);
+    pub = net_client(&s.n, 0, 5, "pub");
+    for (int i = 3500; i < 3600; i++)
+        publish_number(pub, i, (uint8_t)(1 + i % 2));
+    sub = join(&s, "sub", true);
+    expect_numbers(sub, 0, 1700);
+    for (int i = 3600; i < 3700; i++)
+        publish_number(pub, i, (uint8_t)(1 + i % 2));
+    net_sleep(&s.n, 100);
+    stored_crash(&s, 1000);
+    sub = join(&s, "sub", true);
+    expect_numbers(sub, 1700, 3700);
+    expect_end(sub);
+    net_sleep(&s.n, 1000);
+    CHECK_INT(records_left(&s), 2);
+    stored_fini(&s);
+}
+
+/* The limit of a queue counts what is in the store, and what waits longest makes room. */
+static void test_overflow(void)
+{
+    struct broker_config config = broker_config_default();
+    struct stored s;
+    struct client *pub, *sub;
+
+    config.max_queued_messages = 10;
+    stored_init(&s, 1, &config);
+    sub = join(&s, "sub", false);
+    client_subscribe(sub, "t", 1);
+    client_drop(sub);
+    pub = net_client(&s.n, 0, 5, "pub");
+    for (int i = 0; i < 15; i++)
+        publish_number(pub, i, 1);
+    stored_crash(&s, 1000);
+    CHECK_INT(s.recovered.queued, 10);
+    pub = net_client(&s.n, 0, 5, "pub");
+    for (int i = 15; i < 18; i++)
+        publish_number(pub, i, 1);
+    CHECK_INT(net_drops(&s.n, DROP_QUEUE_FULL), 3);
+    sub = join(&s, "sub", true);
+    expect_numbers(sub, 8, 18);
+    CHECK(client_quiet(sub));
+    stored_fini(&s);
+}
+
+static void test_expiry_in_store(void)
+{
+    struct mqtt_packet p = {.type = MQTT_PUBLISH};
+    struct stored s;
+    struct client *pub, *sub;
+
+    stored_init(&s, 1, NULL);
+    sub = join(&s, "sub", false);
+    client_subscribe(sub, "t", 1);
+    client_drop(sub);
+    pub = net_client(&s.n, 0, 5, "pub");
+    for (uint16_t i = 1; i <= 2; i++) {
+        p.publish.topic = text_str("t");
+        p.publish.payload = text_str(i == 1 ? "short" : "long");
+        p.publish.qos = 1;
+        p.publish.packet_id = i;
+        MQTT_SET(&p.publish.props, message_expiry_s, i * 10u);
+        client_send_packet(pub, &p);
+    }
+    stored_crash(&s, 12000);
+    sub = join(&s, "sub", true);
+    client_expect(sub, MQTT_PUBLISH, &p);
+    CHECK(mqtt_str_eq(p.publish.payload, text_str("long")));
+    CHECK_INT(p.publish.props.message_expiry_s, 8);
+    CHECK(client_quiet(sub));
+    stored_fini(&s);
+}
+
+/* ---- which messages ---- */
+
+static void test_topics(void)
+{
+    struct topic_durability topics[] = {{"telemetry/#", DURABILITY_MEMORY}};
+    struct broker_config config = broker_config_default();
+    struct stored s;
+    struct client *pub, *sub;
+
+    config.topic_durability = topics;
+    config.n_topic_durability = 1;
+    stored_init(&s, 1, &config);
+    sub = join(&s, "sub", false);
+    client_subscribe(sub, "#", 1);
+    client_drop(sub);
+    pub = net_client(&s.n, 0, 5, "pub");
+    stored_hold(&s, true);
+    client_publish(pub, "telemetry/1", "m", 1, true);
+    stored_hold(&s, false);
+    client_publish(pub, "orders", "m", 1, false);
+    stored_crash(&s, 1000);
+    CHECK_INT(s.recovered.retained, 0);
+    sub = join(&s, "sub", true);
+    client_expect_publish(sub, "orders", "m", 1, true);
+    CHECK(client_quiet(sub));
+    stored_fini(&s);
+}
+
+/* ---- a store that cannot write ---- */
+
+static void test_failing(int version)
+{
+    struct mqtt_packet p;
+    struct stored s;
+    struct client *pub, *sub, *clean, *other;
+
+    stored_init(&s, 2, NULL);
+    sub = join(&s, "sub", false);
+    client_subscribe(sub, "t", 1);
+    clean = net_client(&s.n, 1, 5, "clean");
+    client_subscribe(clean, "clean", 1);
+    pub = net_client(&s.n, 1, version, "pub");
+    memory_store_fail(s.store, "disk full");
+    net_run(&s.n);
+    client_start_publish(pub, "t", "refused", 1, false);
+    if (version == 5) {
+        client_expect(pub, MQTT_PUBACK, &p);
+        CHECK_INT(p.ack.reason, MQTT_RC_QUOTA_EXCEEDED);
+        CHECK(MQTT_HAS(&p.ack.props, reason_string));
+    }
+    CHECK(client_quiet(pub));
+    CHECK(client_quiet(sub));
+    client_start_publish(pub, "t", "not stored", 0, false);
+    client_expect_publish(sub, "t", "not stored", 0, false);
+    client_publish(pub, "clean", "m", 1, false);
+    client_expect_publish(clean, "clean", "m", 1, true);
+    CHECK_INT(client_try_subscribe(sub, "more", 1), MQTT_RC_QUOTA_EXCEEDED);
+    client_subscribe(clean, "more", 1);
+    client_drop(sub);
+    sub = join(&s, "sub", true); /* who was known may come back */
+    other = net_open(&s.n, 0, 5);
+    client_connect_packet(&p, 5, &(struct connect_options){.id = "new", .expiry_s = 60});
+    client_send_packet(other, &p);
+    client_expect_refusal(other, MQTT_RC_SERVER_BUSY);
+    memory_store_fail(s.store, NULL);
+    net_run(&s.n);
+    client_start_publish(pub, "t", "taken", 1, false);
+    client_expect_publish(sub, "t", "taken", 1, true);
+    client_expect(pub, MQTT_PUBACK, &p);
+    stored_fini(&s);
+}
+
+static void test_failing_all(void)
+{
+    test_failing(4);
+    test_failing(5);
+}
+
+TEST_MAIN(test_connack_waits, test_connack_not_waited_for, test_suback_waits, test_offline_all,
+          test_born_and_dead, test_slow, test_qos2_out, test_qos2_in, test_sessions_end,
+          test_graceful_restart, test_will, test_retained_all, test_long_queue, test_overflow,
+          test_expiry_in_store, test_topics, test_failing_all)
