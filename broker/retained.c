@@ -111,7 +111,7 @@ static struct node *add_child(struct retained *r, struct node *parent, struct mq
 
 static bool cursor_next(struct retained *r, struct cursor *c);
 
-static void unlink_node(struct retained *r, struct node *n)
+static void unlink_node(struct retained *r, struct node *n, struct trie_place *place)
 {
     struct node *parent = parent_of(n);
 
@@ -129,18 +129,28 @@ static void unlink_node(struct retained *r, struct node *n)
         n->next->prev = n->prev;
     else
         parent->last = n->prev;
-    trie_free_node(&r->trie, &n->trie);
+    trie_free_node(&r->trie, &n->trie, place);
+}
+
+static bool is_needed(const struct retained *r, const struct node *n)
+{
+    return n == r->root || n->first != NULL || n->uid != 0;
 }
 
 /* Free n and its ancestors as far as nothing holds them (invariant 1). */
 static void prune(struct retained *r, struct node *n)
 {
-    while (n != r->root && n->first == NULL && n->uid == 0) {
+    struct trie_place place;
+
+    if (is_needed(r, n))
+        return;
+    place = trie_place_of(&r->trie, &n->trie);
+    do {
         struct node *parent = parent_of(n);
 
-        unlink_node(r, n);
+        unlink_node(r, n, &place);
         n = parent;
-    }
+    } while (!is_needed(r, n));
 }
 
 static struct node *make(struct retained *r, struct mqtt_str topic)
@@ -321,7 +331,7 @@ static struct node *enter(const struct retained *r, const struct cursor *c, cons
         return skip_dollar(r, n->first);
     return (struct node *)trie_child(
         &r->trie, &n->trie, level_name(c, depth),
-        trie_path(trie_node_path(&r->trie, &n->trie), depth + 1, c->level[depth].hash));
+        trie_path(trie_place_of(&r->trie, &n->trie).path, depth + 1, c->level[depth].hash));
 }
 
 /* The next sibling of n (at depth) that the filter admits, or NULL. */

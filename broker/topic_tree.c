@@ -80,18 +80,28 @@ static bool is_plus(const struct topic_node *n)
     return parent_of(n)->plus == n;
 }
 
+static bool is_needed(const struct topic_tree *t, const struct topic_node *n)
+{
+    return n == t->root || n->trie.children != 0 || n->plus != NULL || n->exact.n != 0 ||
+           n->multi.n != 0;
+}
+
 /* Free n and its ancestors as far as nothing holds them (invariant 1). */
 static void prune(struct topic_tree *t, struct topic_node *n)
 {
-    while (n != t->root && n->trie.children == 0 && n->plus == NULL && n->exact.n == 0 &&
-           n->multi.n == 0) {
+    struct trie_place place;
+
+    if (is_needed(t, n))
+        return;
+    place = trie_place_of(&t->trie, &n->trie);
+    do {
         struct topic_node *parent = parent_of(n);
 
         if (is_plus(n))
             parent->plus = NULL;
-        trie_free_node(&t->trie, &n->trie);
+        trie_free_node(&t->trie, &n->trie, &place);
         n = parent;
-    }
+    } while (!is_needed(t, n));
 }
 
 /* ---- entries ---- */

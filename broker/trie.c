@@ -55,30 +55,43 @@ struct trie_node *trie_new_node(struct trie *t, struct trie_node *parent, struct
     return n;
 }
 
-uint64_t trie_node_path(const struct trie *t, const struct trie_node *n)
+/* What a node's level adds to the hash of its path. */
+static uint64_t level_share(const struct trie *t, const struct trie_node *n, uint32_t depth)
 {
-    const struct trie_node *up;
-    uint32_t depth = 0;
-    uint64_t path = 0;
-
-    for (up = n; up->parent != NULL; up = up->parent)
-        depth++;
-    for (; n->parent != NULL; n = n->parent, depth--)
-        path = trie_path(path, depth, trie_hash(t, trie_name(t, n)));
-    return path;
+    return trie_path(0, depth, trie_hash(t, trie_name(t, n)));
 }
 
-void trie_free_node(struct trie *t, struct trie_node *n)
+struct trie_place trie_place_of(const struct trie *t, const struct trie_node *n)
 {
-    ASSERT(n->children == 0);
+    struct trie_place place = {0};
+    uint32_t depth;
+
+    for (const struct trie_node *up = n; up->parent != NULL; up = up->parent)
+        place.depth++;
+    for (depth = place.depth; depth > 0; n = n->parent, depth--)
+        place.path += level_share(t, n, depth);
+    return place;
+}
+
+static void node_free(struct trie *t, struct trie_node *n)
+{
+    t->nodes--;
+    mem_release(t->mem, t->purpose, n);
+}
+
+void trie_free_node(struct trie *t, struct trie_node *n, struct trie_place *place)
+{
+    uint64_t share = level_share(t, n, place->depth);
+
+    ASSERT(n->children == 0 && place->depth > 0);
     if (n->edge) {
         struct edge_key key = {t, n->parent, trie_name(t, n)};
 
-        map_remove(&t->edges, trie_node_path(t, n), &key, sizeof key);
+        map_remove(&t->edges, place->path, &key, sizeof key);
         n->parent->children--;
     }
-    t->nodes--;
-    mem_release(t->mem, t->purpose, n);
+    *place = (struct trie_place){place->path - share, place->depth - 1};
+    node_free(t, n);
 }
 
 struct trie_node *trie_child(const struct trie *t, const struct trie_node *parent,
@@ -100,7 +113,7 @@ struct trie_node *trie_add_child(struct trie *t, struct trie_node *parent, struc
     if (n == NULL)
         return NULL;
     if (map_add(&t->edges, path, n) != 0) {
-        trie_free_node(t, n);
+        node_free(t, n);
         return NULL;
     }
     n->edge = true;

@@ -50,15 +50,21 @@ static inline uint64_t trie_path(uint64_t front, uint32_t depth, uint64_t name_h
     return front + ((uint64_t)x ^ (uint64_t)(x >> 64));
 }
 
-/* The hash of the path to a node, put together again. O(depth). */
-uint64_t trie_node_path(const struct trie *t, const struct trie_node *n);
+/* Where a node is: the hash of the path to it, and its depth (0: the root), put together again.
+ * O(depth). */
+struct trie_place {
+    uint64_t path;
+    uint32_t depth;
+};
+struct trie_place trie_place_of(const struct trie *t, const struct trie_node *n);
 
 /* A zeroed node that no edge leads to: a root, or a child behind a pointer of the user's. NULL: out
  * of memory. */
 struct trie_node *trie_new_node(struct trie *t, struct trie_node *parent, struct mqtt_str name);
 
-/* Free a node without children, and the edge to it. */
-void trie_free_node(struct trie *t, struct trie_node *n);
+/* Free a node without children, and the edge to it. *place: of the node; afterwards its parent's,
+ * for who goes on with that: to free a branch is O(depth) in all. */
+void trie_free_node(struct trie *t, struct trie_node *n, struct trie_place *place);
 
 /* The child by this name, or NULL; path: of the child. */
 struct trie_node *trie_child(const struct trie *t, const struct trie_node *parent,
