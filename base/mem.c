@@ -635,7 +635,10 @@ size_t mem_reserved(const struct mem *m)
     return atomic_load_explicit(&m->pages.reserved, memory_order_relaxed);
 }
 
-void mem_fail_at(struct mem *m, uint64_t n)
+uint64_t mem_fail_at(struct mem *m, uint64_t n)
 {
+    uint64_t left = m->fail_at;
+
     m->fail_at = n;
+    return left;
 }

@@ -68,7 +68,8 @@ size_t mem_reserved(const struct mem *m);
  * O(such blocks + pages). */
 void mem_trim(struct mem *m);
 
-/* Let allocation number n from now fail (1 = the next mem_try_...()), once;
- * 0 turns it off. For tests of error paths. */
-void mem_fail_at(struct mem *m, uint64_t n);
+/* Let allocation number n from now fail (1 = the next mem_try_...()), once; 0 turns it off. Returns
+ * what was left of the count before: 0 when that allocation has failed. For tests of error paths.
+ */
+uint64_t mem_fail_at(struct mem *m, uint64_t n);
 #endif

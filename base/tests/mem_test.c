@@ -422,8 +422,10 @@ static void test_fail_at(void)
     CHECK(mem_try_zalloc(mem, PURPOSE, 10) == NULL);
     mem_fail_at(mem, 1);
     CHECK(mem_try_realloc(mem, PURPOSE, q, 10, 100) == NULL);
-    mem_fail_at(mem, 1);
-    mem_fail_at(mem, 0);
+    CHECK_INT(mem_fail_at(mem, 3), 0);
+    mem_release(mem, PURPOSE, mem_try_alloc(mem, PURPOSE, 10));
+    CHECK_INT(mem_fail_at(mem, 1), 2);
+    CHECK_INT(mem_fail_at(mem, 0), 1);
     q = mem_try_realloc(mem, PURPOSE, q, 10, 100);
     CHECK(q != NULL);
     CHECK_INT(mem_used(mem, PURPOSE), 16 + 112);

@@ -71,6 +71,14 @@ static bool busy(const struct shard *sh)
            shard_next_turn_ms(sh) <= sh->now_ms;
 }
 
+bool net_busy(const struct net *n)
+{
+    for (unsigned i = 0; i < n->broker->n_shards; i++)
+        if (busy(n->broker->shards[i]))
+            return true;
+    return false;
+}
+
 static void report_closed(struct net *n)
 {
     LIST_EACH (l, &n->clients) {
@@ -83,23 +91,28 @@ static void report_closed(struct net *n)
     }
 }
 
+static void turn(struct shard *sh)
+{
+    shard_turn_begin(sh);
+    shard_turn_end(sh);
+}
+
 void net_run(struct net *n)
 {
-    bool more = true;
+    int round = 0;
 
-    for (int round = 0; more && round < 100000; round++) {
-        more = false;
-        for (unsigned i = 0; i < n->broker->n_shards; i++) {
-            struct shard *sh = n->broker->shards[i];
-
-            shard_turn_begin(sh);
-            shard_turn_end(sh);
-        }
-        report_closed(n);
+    do {
         for (unsigned i = 0; i < n->broker->n_shards; i++)
-            more |= busy(n->broker->shards[i]);
-    }
-    CHECK(!more);
+            turn(n->broker->shards[i]);
+        report_closed(n);
+    } while (net_busy(n) && ++round < 100000);
+    CHECK(!net_busy(n));
+}
+
+void net_turn(struct net *n, unsigned shard)
+{
+    turn(n->broker->shards[shard]);
+    report_closed(n);
 }
 
 void net_sleep(struct net *n, uint64_t ms)
@@ -154,6 +167,36 @@ int64_t net_closes(const struct net *n, enum close_reason why)
     for (unsigned i = 0; i < n->broker->n_shards; i++)
         sum += n->broker->shards[i]->closes[why];
     return sum;
+}
+
+int64_t net_count(const struct net *n, size_t offset)
+{
+    int64_t sum = 0;
+
+    for (unsigned i = 0; i < n->broker->n_shards; i++) {
+        const char *all = (const char *)&n->broker->shards[i]->counters;
+
+        sum += atomic_load((const _Atomic int64_t *)(const void *)(all + offset));
+    }
+    return sum;
+}
+
+/* ---- allocations that fail ---- */
+
+bool net_fail_next(struct net_fail *f)
+{
+    return f->at++ == 0 || f->more;
+}
+
+void net_fail(struct net_fail *f, struct net *n, unsigned shard)
+{
+    f->mem = n->broker->shards[shard]->mem;
+    mem_fail_at(f->mem, f->at);
+}
+
+void net_fail_end(struct net_fail *f)
+{
+    f->more = mem_fail_at(f->mem, 0) == 0;
 }
 
 static void check_gauges(const struct net *n)
@@ -432,15 +475,25 @@ struct client *net_try_connect(struct net *n, int version, const struct mqtt_pac
     return c;
 }
 
-struct client *net_connect(struct net *n, unsigned shard, int version,
-                           const struct connect_options *o, bool *out_present)
+struct client *net_start_connect(struct net *n, unsigned shard, int version,
+                                 const struct connect_options *o)
 {
     struct client *c = net_open(n, shard, version);
     struct mqtt_packet p;
 
     client_connect_packet(&p, version, o);
     c->max_packet = o->maximum_packet_size;
-    client_send_packet(c, &p);
+    client_feed_packet(c, &p);
+    return c;
+}
+
+struct client *net_connect(struct net *n, unsigned shard, int version,
+                           const struct connect_options *o, bool *out_present)
+{
+    struct client *c = net_start_connect(n, shard, version, o);
+    struct mqtt_packet p;
+
+    net_run(n);
     client_expect(c, MQTT_CONNACK, &p);
     CHECK_INT(p.connack.reason, 0);
     if (out_present != NULL)
@@ -517,8 +570,8 @@ uint8_t client_unsubscribe(struct client *c, const char *filter)
     return p.suback.reasons.len == 1 ? p.suback.reasons.p[0] : 0;
 }
 
-uint16_t client_start_publish(struct client *c, const char *topic, const char *payload, uint8_t qos,
-                              bool retain)
+uint16_t client_feed_publish(struct client *c, const char *topic, const char *payload, uint8_t qos,
+                             bool retain)
 {
     struct mqtt_packet p = {.type = MQTT_PUBLISH};
 
@@ -527,8 +580,17 @@ uint16_t client_start_publish(struct client *c, const char *topic, const char *p
     p.publish.qos = qos;
     p.publish.retain = retain;
     p.publish.packet_id = qos > 0 ? take_id(c) : 0;
-    client_send_packet(c, &p);
+    client_feed_packet(c, &p);
     return p.publish.packet_id;
+}
+
+uint16_t client_start_publish(struct client *c, const char *topic, const char *payload, uint8_t qos,
+                              bool retain)
+{
+    uint16_t id = client_feed_publish(c, topic, payload, qos, retain);
+
+    net_run(c->net);
+    return id;
 }
 
 void client_send_ack(struct client *c, enum mqtt_type type, uint16_t packet_id, uint8_t reason)

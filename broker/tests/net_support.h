@@ -57,8 +57,36 @@ void net_fini(struct net *n);
 int64_t net_drops(const struct net *n, enum drop_reason why);
 int64_t net_closes(const struct net *n, enum close_reason why);
 
+/* A counter or gauge, at all shards. */
+#define NET_COUNT(n, name) net_count(n, offsetof(struct counters, name))
+int64_t net_count(const struct net *n, size_t offset);
+
+/* For for-loops: let one allocation of a shard fail, each in turn, until the last one that there is
+ * has failed. fail.at: its number, counted from net_fail(); fail.more: it has happened.
+ *
+ *     for (struct net_fail fail = {0}; net_fail_next(&fail);) {
+ *         net_init(...);                    what shall not fail
+ *         net_fail(&fail, &n, 0);           at shard 0
+ *         ...                               what may fail
+ *         net_fail_end(&fail);
+ *         ...                               what has come of it
+ *     } */
+struct net_fail {
+    uint64_t at;
+    bool more;
+    struct mem *mem;
+};
+bool net_fail_next(struct net_fail *f);
+void net_fail(struct net_fail *f, struct net *n, unsigned shard);
+void net_fail_end(struct net_fail *f);
+
 /* Turns of all shards until nothing is left to do. */
 void net_run(struct net *n);
+
+/* One turn of one shard only, for tests in which it matters whose turn it is. Is there anything
+ * left to do at any of them? */
+void net_turn(struct net *n, unsigned shard);
+bool net_busy(const struct net *n);
 
 /* Let time pass, with turns at every moment at which a timer is due. */
 void net_sleep(struct net *n, uint64_t ms);
@@ -132,6 +160,10 @@ struct connect_options {
 struct client *net_connect(struct net *n, unsigned shard, int version,
                            const struct connect_options *o, bool *out_present);
 
+/* Open and CONNECT, without turns; the answer is the caller's to wait for. */
+struct client *net_start_connect(struct net *n, unsigned shard, int version,
+                                 const struct connect_options *o);
+
 /* The usual client: clean, this identifier. */
 struct client *net_client(struct net *n, unsigned shard, int version, const char *id);
 
@@ -150,9 +182,11 @@ uint8_t client_unsubscribe(struct client *c, const char *filter);
 /* PUBLISH and what belongs to it up to the last acknowledgement. */
 void client_publish(struct client *c, const char *topic, const char *payload, uint8_t qos,
                     bool retain);
-/* Only the PUBLISH; the packet identifier is returned. */
+/* Only the PUBLISH; the packet identifier is returned. client_feed_publish(): without turns. */
 uint16_t client_start_publish(struct client *c, const char *topic, const char *payload, uint8_t qos,
                               bool retain);
+uint16_t client_feed_publish(struct client *c, const char *topic, const char *payload, uint8_t qos,
+                             bool retain);
 
 /* A PUBLISH with this topic and payload comes next; it is acknowledged to the end when ack is true.
  * Returns its packet identifier. */
