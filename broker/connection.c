@@ -423,6 +423,19 @@ void connection_resume(struct connection *c, enum pause_reason why)
 
 /* ---- the end ---- */
 
+/* Reasons that CONNACK has and DISCONNECT has not [v5 3.14.2.1]. */
+static uint8_t disconnect_reason(uint8_t reason)
+{
+    switch (reason) {
+    case MQTT_RC_UNSUPPORTED_VERSION: return MQTT_RC_PROTOCOL_ERROR;
+    case MQTT_RC_CLIENT_ID_NOT_VALID:
+    case MQTT_RC_BAD_CREDENTIALS:
+    case MQTT_RC_BANNED: return MQTT_RC_NOT_AUTHORIZED;
+    case MQTT_RC_SERVER_UNAVAILABLE: return MQTT_RC_SERVER_BUSY;
+    default: return reason;
+    }
+}
+
 static void say_goodbye(struct connection *c, enum close_reason why, const char *detail)
 {
     const struct close_info *info = close_info(why);
@@ -432,7 +445,7 @@ static void say_goodbye(struct connection *c, enum close_reason why, const char 
         if (c->version != MQTT_V5 || why == CLOSE_CLIENT_DISCONNECT || why == CLOSE_CLIENT_WILL ||
             why == CLOSE_CLIENT_ERROR || why == CLOSE_NETWORK_LOST || c->out.stream != NULL)
             return;
-        p.reasoned = (struct mqtt_reasoned){.reason = info->mqtt5};
+        p.reasoned = (struct mqtt_reasoned){.reason = disconnect_reason(info->mqtt5)};
         connection_explain(c, &p, &p.reasoned.props, detail); /* [v5 MQTT-3.14.2-3] */
         output_packet(c, &p);
     } else if (c->version != 0 && info->mqtt5 >= 0x80) {

@@ -164,6 +164,27 @@ static void test_other_reasons(void)
     each_version(other_reasons);
 }
 
+/* Whatever the reason is: a client of version 5 is told one that DISCONNECT has. */
+static void test_any_reason(void)
+{
+    for (unsigned why = CLOSE_MALFORMED_PACKET; why < CLOSE_COUNT; why++) {
+        struct net n;
+        struct client *c;
+        struct mqtt_packet p;
+
+        net_init(&n, 1, NULL);
+        c = net_client(&n, 0, 5, "c");
+        shard_turn_begin(c->shard);
+        connection_close(c->conn, (enum close_reason)why, NULL);
+        net_run(&n);
+        CHECK_ROW(why, client_expect(c, MQTT_DISCONNECT, &p)); /* decodes */
+        CHECK_ROW(why, p.reasoned.reason >= 0x80);
+        client_expect_closed(c);
+        CHECK_ROW_INT(why, net_closes(&n, (enum close_reason)why), 1);
+        net_fini(&n);
+    }
+}
+
 /* ---- drain ---- */
 
 /* A PUBLISH that comes too late is not taken: its publisher keeps it. Who has nothing to wait for
@@ -212,4 +233,4 @@ static void test_drained(void)
 }
 
 TEST_MAIN(test_everyone, test_last_words, test_stalled, test_wills, test_no_wills_of_sessions,
-          test_other_reasons, test_drained)
+          test_other_reasons, test_any_reason, test_drained)
