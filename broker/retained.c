@@ -39,6 +39,7 @@ struct node {
 struct level {
     uint32_t at, len;
     uint64_t hash;
+    uint64_t path; /* of the node of this level on the way to where the cursor is */
 };
 
 /* A walk over what matches a filter. */
@@ -48,6 +49,7 @@ struct cursor {
     struct shard *sh;
     struct session *session; /* NULL: the sweep */
     struct node *at;         /* visited next; NULL: at the end */
+    uint32_t depth;          /* of it */
     uint64_t before;         /* invariant 3 */
     uint32_t sub_id;
     uint8_t options;
@@ -109,7 +111,7 @@ static struct node *add_child(struct retained *r, struct node *parent, struct mq
     return n;
 }
 
-static bool cursor_next(struct retained *r, struct cursor *c);
+static void cursor_next(struct retained *r, struct cursor *c);
 
 static void unlink_node(struct retained *r, struct node *n, struct trie_place *place)
 {
@@ -290,17 +292,8 @@ uint32_t retained_count(const struct shard *sh)
 
 /* ---- cursors ----
  *
- * A cursor walks the trie in preorder, down only where the filter's level matches. The depth of its
- * node is all the state there is: level i of the filter stands for depth i + 1 of the trie. */
-
-static uint32_t depth_of(const struct node *n)
-{
-    uint32_t depth = 0;
-
-    for (; n->trie.parent != NULL; n = parent_of(n))
-        depth++;
-    return depth;
-}
+ * A cursor walks the trie in preorder, down only where the filter's level matches: level i of the
+ * filter stands for depth i + 1 of the trie. */
 
 static struct mqtt_str level_name(const struct cursor *c, uint32_t i)
 {
@@ -321,17 +314,25 @@ static struct node *skip_dollar(const struct retained *r, struct node *n)
     return n;
 }
 
-/* The first child of n (at depth) that the filter admits, or NULL. */
-static struct node *enter(const struct retained *r, const struct cursor *c, const struct node *n,
-                          uint32_t depth)
+/* The hash of the path to the child that is called so, of the node at this depth on the cursor's
+ * way. */
+static uint64_t path_below(const struct cursor *c, uint32_t depth, uint64_t name_hash)
 {
+    return trie_path(depth == 0 ? 0 : c->level[depth - 1].path, depth + 1, name_hash);
+}
+
+/* The first child of its node that the filter admits, or NULL. */
+static struct node *enter(const struct retained *r, const struct cursor *c)
+{
+    const struct node *n = c->at;
+    uint32_t depth = c->depth;
+
     if (depth >= c->levels)
         return c->multi ? (c->session == NULL ? n->first : skip_dollar(r, n->first)) : NULL;
     if (is_plus(c, depth))
         return skip_dollar(r, n->first);
-    return (struct node *)trie_child(
-        &r->trie, &n->trie, level_name(c, depth),
-        trie_path(trie_place_of(&r->trie, &n->trie).path, depth + 1, c->level[depth].hash));
+    return (struct node *)trie_child(&r->trie, &n->trie, level_name(c, depth),
+                                     path_below(c, depth, c->level[depth].hash));
 }
 
 /* The next sibling of n (at depth) that the filter admits, or NULL. */
@@ -343,42 +344,51 @@ static struct node *sibling(const struct retained *r, const struct cursor *c, co
     return NULL;
 }
 
-/* Move to the node behind the one it is on and all that is below; false at the end. */
-static bool cursor_over(struct retained *r, struct cursor *c, uint32_t depth)
+/* Move to n, a child of the node at depth - 1 on its way. */
+static void cursor_to(struct retained *r, struct cursor *c, struct node *n, uint32_t depth)
 {
-    struct node *n = c->at;
+    c->at = n;
+    c->depth = depth;
+    if (depth <= c->levels) { /* below nothing is looked up */
+        struct level *l = &c->level[depth - 1];
+        uint64_t hash =
+            is_plus(c, depth - 1) ? trie_hash(&r->trie, trie_name(&r->trie, &n->trie)) : l->hash;
 
-    for (; n != r->root; n = parent_of(n), depth--) {
+        l->path = path_below(c, depth - 1, hash);
+    }
+}
+
+/* Move to the node behind the one it is on and all that is below. */
+static void cursor_over(struct retained *r, struct cursor *c)
+{
+    uint32_t depth = c->depth;
+
+    for (struct node *n = c->at; n != r->root; n = parent_of(n), depth--) {
         struct node *next = sibling(r, c, n, depth);
 
         if (next != NULL) {
-            c->at = next;
-            return true;
+            cursor_to(r, c, next, depth);
+            return;
         }
     }
     c->at = NULL;
-    return false;
 }
 
-/* Move to the next node in preorder; false at the end. */
-static bool cursor_next(struct retained *r, struct cursor *c)
+/* Move to the next node in preorder. O(1), but for the way back from where nothing follows. */
+static void cursor_next(struct retained *r, struct cursor *c)
 {
-    uint32_t depth = depth_of(c->at);
-    struct node *child = enter(r, c, c->at, depth);
+    struct node *child = enter(r, c);
 
-    if (child != NULL) {
-        c->at = child;
-        return true;
-    }
-    return cursor_over(r, c, depth);
+    if (child != NULL)
+        cursor_to(r, c, child, c->depth + 1);
+    else
+        cursor_over(r, c);
 }
 
 /* Does the whole filter match the node the cursor is on? */
 static bool cursor_matches(const struct cursor *c)
 {
-    uint32_t depth = depth_of(c->at);
-
-    return c->multi ? depth >= c->levels && depth > 0 : depth == c->levels;
+    return c->multi ? c->depth >= c->levels && c->depth > 0 : c->depth == c->levels;
 }
 
 static void cursor_free(struct cursor *c)
@@ -403,7 +413,8 @@ static uint32_t parse_levels(const struct retained *r, struct cursor *c)
             c->multi = true;
             break;
         }
-        c->level[n++] = (struct level){at, name.len, trie_hash(&r->trie, name)};
+        c->level[n++] =
+            (struct level){.at = at, .len = name.len, .hash = trie_hash(&r->trie, name)};
         at += name.len + 1;
     }
     return n;
