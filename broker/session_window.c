@@ -128,8 +128,8 @@ static void deliver_tracked(struct session *s, struct publication *pub, const st
         return;
     }
     e = window_add(s, &d);
-    if (e == NULL) {
-        session_enqueue(s, pub, claim, qos);
+    if (e == NULL) { /* in a queue it would wait for an event that may never come */
+        count_drop(sh, DROP_NO_MEMORY, 1);
         delivery_release(&d, sh->mem);
     } else if (stored &&
                !journal_add(s, &e->d, pub, e->packet_id, qos == 1 ? HASTE_HOPE : HASTE_NOW)) {
