@@ -23,15 +23,15 @@
 
 #include <string.h>
 
-#define FIRST_ENTRIES    256
-#define MAX_ENTRIES      (1u << 20)
-#define MAX_SENT         2                  /* batches on their way; one more is forming */
-#define LATER_MS         20                 /* what nobody waits for goes at the latest */
-#define LARGE_BATCH      ((size_t)256 << 10)
-#define CONGESTED_BYTES  ((size_t)16 << 20) /* on their way to the store */
-#define CONGESTED_OPEN   65536              /* entries */
-#define HOPE_MAX_AGE     (4 * 16)           /* 1/16 ms: with slower clients there is no hope */
-#define AGE_MAX_MS       16
+#define FIRST_ENTRIES   256
+#define MAX_ENTRIES     (1u << 20)
+#define MAX_SENT        2  /* batches on their way; one more is forming */
+#define LATER_MS        20 /* what nobody waits for goes at the latest */
+#define LARGE_BATCH     ((size_t)256 << 10)
+#define CONGESTED_BYTES ((size_t)16 << 20) /* on their way to the store */
+#define CONGESTED_OPEN  65536              /* entries */
+#define HOPE_MAX_AGE    (4 * 16)           /* 1/16 ms: with slower clients there is no hope */
+#define AGE_MAX_MS      16
 
 static struct entry *entry_at(const struct journal *j, uint64_t number)
 {
@@ -459,8 +459,7 @@ bool journal_passed(const struct shard *sh, uint64_t mark)
 
 bool journal_has_news(const struct shard *sh)
 {
-    return sh->journal != NULL &&
-           atomic_load_explicit(&sh->journal->news, memory_order_seq_cst);
+    return sh->journal != NULL && atomic_load_explicit(&sh->journal->news, memory_order_seq_cst);
 }
 
 bool journal_congested(const struct shard *sh)

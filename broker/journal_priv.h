@@ -67,10 +67,10 @@ struct journal {
     uint32_t first, first_open, last; /* numbers; last: behind the last one */
     uint64_t waits;
 
-    struct fifo ended; /* struct ended */
-    struct fifo sent;  /* struct sent */
+    struct fifo ended;             /* struct ended */
+    struct fifo sent;              /* struct sent */
     uint64_t submitted, committed; /* numbers of the last such batch */
-    uint64_t passed; /* entries in front of this number are committed */
+    uint64_t passed;               /* entries in front of this number are committed */
     size_t sent_bytes;
     unsigned age; /* of QoS 1 deliveries at their acknowledgement: average, 1/16 ms */
 };

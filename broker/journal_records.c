@@ -21,15 +21,15 @@ static uint64_t wall_of(const struct shard *sh, uint64_t mono_ms, uint64_t never
 
 static struct store_message message_of(const struct shard *sh, const struct publication *pub)
 {
-    return (struct store_message){
-        .uid = pub->uid,
-        .publisher = pub->publisher,
-        .expires_ms = pub->expires_ms != 0 ? wall_of(sh, pub->expires_ms, 0) : 0,
-        .topic = str_of(pub->topic),
-        .props = str_of(pub->props),
-        .payload = str_of(pub->payload),
-        .qos = pub->qos,
-        .retain = pub->retain};
+    return (struct store_message){.uid = pub->uid,
+                                  .publisher = pub->publisher,
+                                  .expires_ms =
+                                      pub->expires_ms != 0 ? wall_of(sh, pub->expires_ms, 0) : 0,
+                                  .topic = str_of(pub->topic),
+                                  .props = str_of(pub->props),
+                                  .payload = str_of(pub->payload),
+                                  .qos = pub->qos,
+                                  .retain = pub->retain};
 }
 
 void journal__append(struct journal *j, const struct store_record *r, enum journal_haste haste)
@@ -94,9 +94,8 @@ void journal_session(struct session *s, enum journal_haste haste)
                              .client_id = str_of(session_client_id(s)),
                              .expiry_s = s->expiry_s,
                              .version = s->version,
-                             .ends_ms = s->conn != NULL
-                                            ? 0
-                                            : wall_of(s->shard, s->ends_ms, STORE_NEVER)};
+                             .ends_ms =
+                                 s->conn != NULL ? 0 : wall_of(s->shard, s->ends_ms, STORE_NEVER)};
 
     if (!s->durable || s->shard->journal == NULL)
         return;

@@ -21,8 +21,8 @@
 struct recovery {
     struct broker *broker;
     struct recovered *out;
-    struct map by_serial;     /* sessions that are there so far */
-    struct session *latest;   /* the one that was asked for last: records of one come together */
+    struct map by_serial;   /* sessions that are there so far */
+    struct session *latest; /* the one that was asked for last: records of one come together */
     uint64_t last_uid;
 };
 
@@ -110,8 +110,8 @@ static void set_times(struct session *s, const struct store_record *r)
     struct shard *sh = s->shard;
 
     if (r->ends_ms == 0) {
-        s->ends_ms = s->expiry_s == SESSION_NEVER ? TIMER_NEVER
-                                                  : sh->now_ms + (uint64_t)s->expiry_s * 1000;
+        s->ends_ms =
+            s->expiry_s == SESSION_NEVER ? TIMER_NEVER : sh->now_ms + (uint64_t)s->expiry_s * 1000;
         if (s->will != NULL)
             s->will_ms = sh->now_ms + (uint64_t)s->will->delay_s * 1000;
     } else {

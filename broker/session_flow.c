@@ -130,6 +130,7 @@ static void give_back_from(struct session *s, struct fifo *queue)
         fifo_pop(queue, sh->mem);
         if (d.group != 0 && share_has_online(sh, d.group)) {
             session_uncount(s, &d);
+            session_group_done(s, d.group, d.qos);
             give_back(s, &d);
             delivery_release(&d, sh->mem);
             continue;
@@ -141,6 +142,7 @@ static void give_back_from(struct session *s, struct fifo *queue)
         }
         session_uncount(s, &d);
         journal_end(s, &d);
+        session_group_done(s, d.group, d.qos);
         delivery_release(&d, sh->mem);
         count_drop(sh, DROP_NO_MEMORY, 1);
     }

@@ -63,6 +63,10 @@ void session_requeue(struct session *s, struct delivery *take_d);
 void session_enqueue(struct session *s, struct publication *pub, const struct claim *claim,
                      uint8_t qos);
 
+/* The session has nothing more to do with a delivery: its group, if it came through one, may give
+ * it something else. */
+void session_group_done(struct session *s, uint64_t group, uint8_t qos);
+
 /* A delivery has left the queue: take it out of the sums. */
 void session_uncount(struct session *s, const struct delivery *d);
 

@@ -61,12 +61,17 @@ void session_queue_pop(struct session *s)
     fifo_pop(&s->flow->queue, s->shard->mem);
 }
 
+void session_group_done(struct session *s, uint64_t group, uint8_t qos)
+{
+    if (group != 0 && qos > 0)
+        share_done(s->shard, group, s);
+}
+
 /* The delivery is over before it was sent. */
 static void drop(struct session *s, struct delivery *d, enum drop_reason why)
 {
     journal_end(s, d);
-    if (d->group != 0)
-        share_done(s->shard, d->group, s);
+    session_group_done(s, d->group, d->qos);
     delivery_release(d, s->shard->mem);
     count_drop(s->shard, why, 1);
 }
@@ -195,17 +200,13 @@ void session_enqueue(struct session *s, struct publication *pub, const struct cl
 
     if (f == NULL || !session_delivery(sh, pub, claim, qos, &d)) {
         count_drop(sh, DROP_NO_MEMORY, 1);
+        session_group_done(s, claim->group, qos);
         return;
     }
-    if (!make_room(s, message_size(d.msg), qos)) {
-        count_drop(sh, qos == 0 ? DROP_QOS0_CONGESTED : DROP_QUEUE_FULL, 1);
-        delivery_release(&d, sh->mem);
-        return;
-    }
-    if (qos > 0 && session_stores(s, pub) && !journal_add(s, &d, pub, 0, haste)) {
-        count_drop(sh, DROP_NO_MEMORY, 1);
-        delivery_release(&d, sh->mem);
-        return;
-    }
-    session_requeue(s, &d);
+    if (!make_room(s, message_size(d.msg), qos))
+        drop(s, &d, qos == 0 ? DROP_QOS0_CONGESTED : DROP_QUEUE_FULL);
+    else if (qos > 0 && session_stores(s, pub) && !journal_add(s, &d, pub, 0, haste))
+        drop(s, &d, DROP_NO_MEMORY);
+    else
+        session_requeue(s, &d);
 }

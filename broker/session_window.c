@@ -13,7 +13,6 @@
 #include "broker/session.h"
 #include "broker/session_priv.h"
 #include "broker/shard.h"
-#include "broker/share.h"
 #include "mqtt/reason.h"
 
 #include <errno.h>
@@ -23,8 +22,7 @@ static void window_remove(struct session *s, struct inflight_entry *e)
     s->flow->unsent -= e->unsent;
     s->flow->releasing -= e->state == INFLIGHT_RELEASING;
     journal_end(s, &e->d);
-    if (e->d.group != 0)
-        share_done(s->shard, e->d.group, s);
+    session_group_done(s, e->d.group, e->d.qos);
     inflight_remove(&s->flow->out, s->shard->mem, e);
     COUNT_DOWN(&s->shard->counters, inflight);
 }
@@ -125,11 +123,13 @@ static void deliver_tracked(struct session *s, struct publication *pub, const st
     }
     if (!session_delivery(sh, pub, claim, qos, &d)) {
         count_drop(sh, DROP_NO_MEMORY, 1);
+        session_group_done(s, claim->group, qos);
         return;
     }
     e = window_add(s, &d);
     if (e == NULL) { /* in a queue it would wait for an event that may never come */
         count_drop(sh, DROP_NO_MEMORY, 1);
+        session_group_done(s, claim->group, qos);
         delivery_release(&d, sh->mem);
     } else if (stored &&
                !journal_add(s, &e->d, pub, e->packet_id, qos == 1 ? HASTE_HOPE : HASTE_NOW)) {
@@ -142,17 +142,15 @@ static void deliver_tracked(struct session *s, struct publication *pub, const st
     }
 }
 
-static void deliver_untracked(struct session *s, struct publication *pub,
-                              const struct claim *claim)
+static void deliver_untracked(struct session *s, struct publication *pub, const struct claim *claim)
 {
     /* Past messages that only wait for the window [v5 3.3.4], but not past another at QoS 0. */
     if (!output_ready(&s->conn->out) || (s->flow != NULL && s->flow->queued_qos0 > 0))
         session_enqueue(s, pub, claim, 0);
     else
         send_untracked(s, pub,
-                       &(struct output_publish){.retain = claim->retain,
-                                                .sub_id = claim->sub_id,
-                                                .ids = claim->ids});
+                       &(struct output_publish){
+                           .retain = claim->retain, .sub_id = claim->sub_id, .ids = claim->ids});
 }
 
 void session_deliver(struct session *s, struct publication *pub, const struct claim *claim)

@@ -276,16 +276,15 @@ static void on_deliver(struct shard *sh, struct post *p)
     message_unref(&msg, sh->mem);
 }
 
-static void deliver_remote(struct shard *sh, struct group *g, const struct member *m,
+/* False when out of memory. */
+static bool deliver_remote(struct shard *sh, struct group *g, const struct member *m,
                            struct publication *pub)
 {
     struct message *msg = publication_message(pub, sh->mem);
     struct post *p;
 
-    if (msg == NULL) {
-        count_drop(sh, DROP_NO_MEMORY, 1);
-        return;
-    }
+    if (msg == NULL)
+        return false;
     message_share(msg);
     p = shard_post(sh, m->shard, on_deliver);
     p->ptr = message_ref(msg);
@@ -295,18 +294,21 @@ static void deliver_remote(struct shard *sh, struct group *g, const struct membe
     posts_weigh(sh, m->shard, message_size(msg));
     if (pub->qos > 0)
         posts_want_answer(sh, m->shard);
+    return true;
 }
 
 static void group_deliver(struct shard *sh, struct group *g, struct publication *pub)
 {
     struct member *m = pick(sh, g);
+    bool counts = pub->qos > 0 && MQTT_SUB_QOS(m->options) > 0;
 
-    if (pub->qos > 0 && MQTT_SUB_QOS(m->options) > 0)
-        m->open++;
-    if (m->local != NULL)
+    m->open += counts;
+    if (m->local != NULL) {
         deliver_local(sh, m->local, pub);
-    else
-        deliver_remote(sh, g, m, pub);
+    } else if (!deliver_remote(sh, g, m, pub)) {
+        m->open -= counts;
+        count_drop(sh, DROP_NO_MEMORY, 1);
+    }
 }
 
 void share_deliver(struct shard *sh, uint64_t who, struct publication *pub)
@@ -528,6 +530,12 @@ void share_return(struct shard *sh, uint64_t group, struct message *m, uint64_t 
     struct publication pub = publication_of(m);
     struct group *g;
 
+    if (message_expired(m, sh->now_ms)) { /* [v5 MQTT-3.3.2-5] */
+        count_drop(sh, DROP_EXPIRED, 1);
+        if (from != 0)
+            journal_end_of(sh, from, m->uid, group);
+        return;
+    }
     if (!at_home(sh, group)) {
         struct post *p = shard_post(sh, home_of(sh, group), on_return);
 

@@ -74,7 +74,8 @@ void share_done(struct shard *sh, uint64_t group, const struct session *s);
  * home is elsewhere are taken to have one. */
 bool share_has_online(struct shard *sh, uint64_t group);
 
-/* A member cannot complete a message: another may have it. m is borrowed. from: the number of its
- * session, whose stored delivery goes when the next member has it; 0: there is none. */
+/* A member cannot complete a message: another may have it, unless it has expired. m is borrowed.
+ * from: the number of the member's session, whose stored delivery goes when the next member has it;
+ * 0: there is none. */
 void share_return(struct shard *sh, uint64_t group, struct message *m, uint64_t from);
 #endif
