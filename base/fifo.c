@@ -31,7 +31,9 @@ static void *element(const struct fifo *f, struct fifo_block *b, uint32_t i)
     return b->elems + (size_t)i * f->elem_size;
 }
 
-static struct fifo_block *block_new(const struct fifo *f, struct mem *mem)
+typedef void *alloc_fn(struct mem *m, unsigned purpose, size_t size);
+
+static struct fifo_block *block_new(const struct fifo *f, struct mem *mem, alloc_fn *alloc)
 {
     uint32_t bytes = f->tail == NULL ? BLOCK_MIN : f->tail->bytes * 2;
 
@@ -41,7 +43,7 @@ static struct fifo_block *block_new(const struct fifo *f, struct mem *mem)
 
     size = mem_footprint(size > bytes ? size : bytes); /* no room is left unused */
 
-    struct fifo_block *b = mem_try_alloc(mem, f->purpose, size);
+    struct fifo_block *b = alloc(mem, f->purpose, size);
 
     if (b != NULL)
         *b = (struct fifo_block){
@@ -62,10 +64,10 @@ static void append(struct fifo *f, struct fifo_block *b)
     f->tail_at = 0;
 }
 
-void *fifo_push(struct fifo *f, struct mem *mem)
+static inline void *push(struct fifo *f, struct mem *mem, alloc_fn *alloc)
 {
     if (f->tail == NULL || f->tail_at == f->tail->capacity) {
-        struct fifo_block *b = block_new(f, mem);
+        struct fifo_block *b = block_new(f, mem, alloc);
 
         if (b == NULL)
             return NULL;
@@ -73,6 +75,16 @@ void *fifo_push(struct fifo *f, struct mem *mem)
     }
     f->count++;
     return element(f, f->tail, f->tail_at++);
+}
+
+void *fifo_push(struct fifo *f, struct mem *mem)
+{
+    return push(f, mem, mem_try_alloc);
+}
+
+void *fifo_must_push(struct fifo *f, struct mem *mem)
+{
+    return push(f, mem, mem_alloc);
 }
 
 void *fifo_front(const struct fifo *f)

@@ -27,6 +27,9 @@ void fifo_clear(struct fifo *f, struct mem *mem);
  * is a multiple of 8; NULL when out of memory. Valid until it is popped. O(1). */
 void *fifo_push(struct fifo *f, struct mem *mem);
 
+/* The same, but aborts when out of memory: for small amounts of what cannot be done without. */
+void *fifo_must_push(struct fifo *f, struct mem *mem);
+
 /* First element, or NULL. */
 void *fifo_front(const struct fifo *f);
 

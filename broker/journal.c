@@ -355,8 +355,7 @@ static void submit(struct journal *j)
     j->open = j->hopes = 0;
     j->urgent = j->hurry = j->sync = false;
     close_slots(j, j->submitted);
-    sent = fifo_push(&j->sent, j->sh->mem);
-    ASSERT(sent != NULL);
+    sent = fifo_must_push(&j->sent, j->sh->mem);
     *sent = (struct sent){j->submitted, j->tail, bytes};
     j->sent_bytes += bytes;
 }

@@ -152,8 +152,7 @@ void posts_answer(struct shard *sh)
             answer(sh, &o);
             continue;
         }
-        slot = fifo_push(owed, sh->mem);
-        ASSERT(slot != NULL);
+        slot = fifo_must_push(owed, sh->mem);
         *slot = o;
     }
 }
@@ -167,8 +166,7 @@ static void owe(struct shard *sh, struct owed o)
         answer(sh, &o);
         return;
     }
-    slot = fifo_push(&sh->posts.owed, sh->mem);
-    ASSERT(slot != NULL);
+    slot = fifo_must_push(&sh->posts.owed, sh->mem);
     *slot = o;
 }
 
@@ -291,8 +289,7 @@ static void ask(struct shard *sh, unsigned level)
         batch_for(sh, to)->answers |= (uint8_t)(1u << level);
         missing++;
     }
-    w = fifo_push(level == 0 ? &p->waiting : &p->relayed, sh->mem);
-    ASSERT(w != NULL);
+    w = fifo_must_push(level == 0 ? &p->waiting : &p->relayed, sh->mem);
     *w = (struct turn_wait){p->turn, level, missing};
     p->wanted[level] = 0;
 }

@@ -93,6 +93,11 @@ static void test_out_of_memory(void)
     CHECK_INT(fifo_count(&f), 4);
     CHECK(fifo_push(&f, mem) != NULL);
     CHECK_INT(fifo_count(&f), 5);
+    mem_fail_at(mem, 1); /* is not for what must not fail */
+    for (int i = 0; i < 100; i++)
+        *(int *)fifo_must_push(&f, mem) = i;
+    CHECK_INT(fifo_count(&f), 105);
+    CHECK_INT(*(int *)fifo_back(&f), 99);
     teardown();
 }
 
