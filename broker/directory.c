@@ -12,8 +12,13 @@
 
 struct directory_slot {
     uint64_t hash;
-    int32_t shard; /* DIRECTORY_NONE: free */
+    struct directory_claim claim; /* of DIRECTORY_NONE: free */
 };
+
+static bool is_free(const struct directory_slot *slot)
+{
+    return slot->claim.shard == DIRECTORY_NONE;
+}
 
 static struct directory_stripe *stripe_of(struct directory *d, uint64_t hash)
 {
@@ -25,7 +30,7 @@ static struct directory_slot *slot_of(const struct directory_stripe *s, uint64_t
 {
     uint32_t i = (uint32_t)hash & (s->capacity - 1);
 
-    while (s->slots[i].shard != DIRECTORY_NONE && s->slots[i].hash != hash)
+    while (!is_free(&s->slots[i]) && s->slots[i].hash != hash)
         i = (i + 1) & (s->capacity - 1);
     return &s->slots[i];
 }
@@ -39,9 +44,9 @@ static int grow(struct directory_stripe *s)
     if (bigger.slots == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < bigger.capacity; i++)
-        bigger.slots[i].shard = DIRECTORY_NONE;
+        bigger.slots[i].claim.shard = DIRECTORY_NONE;
     for (uint32_t i = 0; i < s->capacity; i++)
-        if (s->slots[i].shard != DIRECTORY_NONE)
+        if (!is_free(&s->slots[i]))
             *slot_of(&bigger, s->slots[i].hash) = s->slots[i];
     free(s->slots);
     s->slots = bigger.slots;
@@ -54,7 +59,7 @@ static void take_out(struct directory_stripe *s, struct directory_slot *slot)
 {
     uint32_t mask = s->capacity - 1, hole = (uint32_t)(slot - s->slots);
 
-    for (uint32_t i = (hole + 1) & mask; s->slots[i].shard != DIRECTORY_NONE; i = (i + 1) & mask) {
+    for (uint32_t i = (hole + 1) & mask; !is_free(&s->slots[i]); i = (i + 1) & mask) {
         uint32_t home = (uint32_t)s->slots[i].hash & mask;
 
         if (((i - home) & mask) >= ((i - hole) & mask)) {
@@ -62,7 +67,7 @@ static void take_out(struct directory_stripe *s, struct directory_slot *slot)
             hole = i;
         }
     }
-    s->slots[hole].shard = DIRECTORY_NONE;
+    s->slots[hole].claim.shard = DIRECTORY_NONE;
     s->used--;
 }
 
@@ -83,27 +88,29 @@ void directory_fini(struct directory *d)
     }
 }
 
-int directory_claim(struct directory *d, struct mqtt_str client_id, unsigned shard)
+int directory_claim(struct directory *d, struct mqtt_str client_id, unsigned shard,
+                    struct directory_claim *out_before, uint32_t *out_number)
 {
     uint64_t hash = hash_bytes(d->seed, client_id.p, client_id.len);
     struct directory_stripe *s = stripe_of(d, hash);
     struct directory_slot *slot;
-    int before = -ENOMEM;
+    int rc = -ENOMEM;
 
     pthread_mutex_lock(&s->lock);
     if (s->used * 2 >= s->capacity && grow(s) != 0)
         goto out;
     slot = slot_of(s, hash);
-    before = slot->shard;
-    if (before == DIRECTORY_NONE)
-        s->used++;
-    *slot = (struct directory_slot){hash, (int32_t)shard};
+    s->used += is_free(slot);
+    *out_before = slot->claim;
+    *out_number = ++s->claims;
+    *slot = (struct directory_slot){hash, {(int32_t)shard, *out_number}};
+    rc = 0;
 out:
     pthread_mutex_unlock(&s->lock);
-    return before;
+    return rc;
 }
 
-void directory_release(struct directory *d, struct mqtt_str client_id, unsigned shard)
+void directory_release(struct directory *d, struct mqtt_str client_id, uint32_t number)
 {
     uint64_t hash = hash_bytes(d->seed, client_id.p, client_id.len);
     struct directory_stripe *s = stripe_of(d, hash);
@@ -112,7 +119,7 @@ void directory_release(struct directory *d, struct mqtt_str client_id, unsigned 
     if (s->capacity > 0) {
         struct directory_slot *slot = slot_of(s, hash);
 
-        if (slot->shard == (int32_t)shard)
+        if (!is_free(slot) && slot->claim.number == number)
             take_out(s, slot);
     }
     pthread_mutex_unlock(&s->lock);

@@ -125,6 +125,7 @@ static int take_session(struct recovery *v, const struct store_record *r)
 {
     struct mqtt_str client_id = view(r->client_id);
     struct shard *sh = shard_for(v->broker, client_id);
+    struct directory_claim before; /* nobody: the identifiers are told apart here already */
     struct session *s;
     int rc;
 
@@ -145,9 +146,8 @@ static int take_session(struct recovery *v, const struct store_record *r)
         rc = session_register(sh, s);
     if (rc == 0)
         rc = map_add(&v->by_serial, serial_hash(s->serial), s);
-    if (rc == 0 && v->broker->n_shards > 1 &&
-        directory_claim(&v->broker->directory, client_id, sh->index) == -ENOMEM)
-        rc = -ENOMEM;
+    if (rc == 0 && v->broker->n_shards > 1)
+        rc = directory_claim(&v->broker->directory, client_id, sh->index, &before, &s->claim);
     set_times(s, r);
     session_adopted(s);
     v->out->sessions++;

@@ -150,7 +150,7 @@ void session_end(struct session *s, bool keep_claim)
     journal_session_end(s, sh->posts.asks != asks ? sh->posts.turn : 0);
     session_unregister(s);
     if (!keep_claim && !shard_alone(sh))
-        directory_release(&sh->broker->directory, session_client_id(s), sh->index);
+        directory_release(&sh->broker->directory, session_client_id(s), s->claim);
     s->magic = 0;
     mem_release(sh->mem, FOR_SESSION, s);
 }

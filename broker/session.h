@@ -70,6 +70,7 @@ struct session {
     uint32_t match_index; /* and its place there */
     uint32_t expiry_s;    /* Session Expiry Interval; 0: ends with the connection */
     uint32_t n_subscriptions;
+    uint32_t claim; /* number of the claim by which this shard has it (directory.h) */
     uint16_t client_id_len;
     uint8_t client_id[];
 };

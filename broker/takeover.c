@@ -35,6 +35,7 @@ struct arrival {
     struct session *collecting; /* NULL until the filters are here */
     struct list asks;
     unsigned from;
+    uint32_t claim; /* ours; whoever claims after us asks for this one */
     uint32_t client_id_len;
     uint8_t client_id[];
 };
@@ -96,8 +97,21 @@ static struct session *free_session(struct shard *sh, struct mqtt_str client_id)
     return session_find(sh, client_id);
 }
 
-/* Give the connection the session s, or a new one. */
-static void settle(struct connection *c, struct session *s)
+/* The arrival that this claim was for, if it is still under way. There may be others of this client,
+ * for later claims of this shard, and its session itself, from an earlier one. */
+static struct arrival *arrival_of_claim(struct shard *sh, struct mqtt_str client_id, uint32_t claim)
+{
+    LIST_EACH (l, &sh->arrivals) {
+        struct arrival *a = LIST_ITEM(l, struct arrival, link);
+
+        if (a->claim == claim && mqtt_str_eq(arrival_id(a), client_id))
+            return a;
+    }
+    return NULL;
+}
+
+/* Give the connection the session s, or a new one, which is here by this claim. */
+static void settle(struct connection *c, struct session *s, uint32_t claim)
 {
     struct shard *sh = c->shard;
     struct connect_request *r = c->request;
@@ -111,11 +125,12 @@ static void settle(struct connection *c, struct session *s)
     if (s == NULL && (r->expiry_s == 0 || !journal_failing(sh)))
         s = session_new(sh, request_client_id(r));
     if (s != NULL) {
+        s->claim = claim;
         connection_up(c, s, present);
         return;
     }
     if (!shard_alone(sh))
-        directory_release(&sh->broker->directory, request_client_id(r), sh->index);
+        directory_release(&sh->broker->directory, request_client_id(r), claim);
     connection_refused(c, MQTT_RC_SERVER_BUSY);
 }
 
@@ -379,27 +394,27 @@ static void give(struct shard *sh, unsigned to, void *token, struct mqtt_str cli
     p->ptr2 = f;
 }
 
-/* ptr: token; ptr2: client identifier, u32 bytes, to be freed; a: clean. */
+/* ptr: token, the asking arrival, of which the client identifier is read; u32: the claim it asks
+ * for; a: clean. */
 static void on_ask(struct shard *sh, struct post *p)
 {
-    struct mqtt_str client_id = {p->ptr2, p->u32};
-    struct arrival *a = arrival_find(sh, client_id);
+    struct mqtt_str client_id = arrival_id(p->ptr);
+    struct arrival *a = arrival_of_claim(sh, client_id, p->u32);
+    struct connection *waiting;
     struct ask *ask;
 
     if (a == NULL) {
         give(sh, p->from, p->ptr, client_id, p->a != 0);
-    } else {
-        /* It is not here yet. Whoever waits for it here is outdated. */
-        struct connection *waiting = a->conn;
-
-        ask = mem_alloc(sh->mem, FOR_SESSION, sizeof *ask);
-        *ask = (struct ask){.from = p->from, .token = p->ptr, .clean = p->a != 0};
-        list_init(&ask->link);
-        list_push_back(&a->asks, &ask->link);
-        if (waiting != NULL)
-            connection_close(waiting, CLOSE_TAKEN_OVER, NULL);
+        return;
     }
-    mem_release(sh->mem, FOR_SESSION, p->ptr2);
+    /* It is not here yet. Whoever waits for it here is outdated. */
+    waiting = a->conn;
+    ask = mem_alloc(sh->mem, FOR_SESSION, sizeof *ask);
+    *ask = (struct ask){.from = p->from, .token = p->ptr, .clean = p->a != 0};
+    list_init(&ask->link);
+    list_push_back(&a->asks, &ask->link);
+    if (waiting != NULL)
+        connection_close(waiting, CLOSE_TAKEN_OVER, NULL);
 }
 
 /* ---- at the new shard ---- */
@@ -478,11 +493,12 @@ static void on_session(struct shard *sh, struct post *p)
     list_remove(&a->link);
     if (c != NULL) {
         c->arrival = NULL;
-        settle(c, s);
+        settle(c, s, a->claim);
     } else if (s != NULL) {
+        s->claim = a->claim;
         session_adopted(s); /* nobody is there any more: it waits or ends as any offline session */
-    } else if (list_empty(&a->asks)) {
-        directory_release(&sh->broker->directory, arrival_id(a), sh->index);
+    } else {
+        directory_release(&sh->broker->directory, arrival_id(a), a->claim);
     }
     if (c != NULL && c->state != CONN_WAIT)
         connection_unwait(c);
@@ -490,73 +506,85 @@ static void on_session(struct shard *sh, struct post *p)
     mem_release(sh->mem, FOR_SESSION, a);
 }
 
-/* Ask shard from for the session; the connection waits. */
-static void send_for(struct connection *c, unsigned from)
+static struct arrival *arrival_new(struct connection *c)
 {
-    struct shard *sh = c->shard;
     struct mqtt_str id = request_client_id(c->request);
-    struct arrival *a = mem_try_alloc(sh->mem, FOR_SESSION, sizeof *a + id.len);
-    uint8_t *copy = mem_try_alloc(sh->mem, FOR_SESSION, id.len);
-    struct post *p;
+    struct arrival *a = mem_try_alloc(c->shard->mem, FOR_SESSION, sizeof *a + id.len);
 
-    if (a == NULL || copy == NULL) {
-        mem_release(sh->mem, FOR_SESSION, a);
-        mem_release(sh->mem, FOR_SESSION, copy);
-        connection_refused(c, MQTT_RC_SERVER_BUSY);
-        return;
-    }
-    *a = (struct arrival){.conn = c, .from = from, .client_id_len = id.len};
+    if (a == NULL)
+        return NULL;
+    *a = (struct arrival){.client_id_len = id.len};
     memcpy(a->client_id, id.p, id.len);
     list_init(&a->link);
     list_init(&a->asks);
-    list_push_back(&sh->arrivals, &a->link);
-    c->arrival = a;
-    connection_wait(c);
-    p = shard_post(sh, from, on_ask);
-    p->ptr = a;
-    p->ptr2 = copy;
-    p->u32 = id.len;
-    p->a = c->request->clean_start;
-    memcpy(copy, id.p, id.len);
+    return a;
 }
 
-/* A connection of this client already waits here for the session: the newer one takes its place. */
-static void replace_waiting(struct arrival *a, struct connection *c)
+static void wait_for(struct arrival *a, struct connection *c)
+{
+    a->conn = c;
+    c->arrival = a;
+    connection_wait(c);
+}
+
+/* Ask for what was claimed before; the connection waits. */
+static void send_for(struct connection *c, struct arrival *a, struct directory_claim before)
+{
+    struct shard *sh = c->shard;
+    struct post *p = shard_post(sh, (unsigned)before.shard, on_ask);
+
+    a->from = (unsigned)before.shard;
+    list_push_back(&sh->arrivals, &a->link);
+    wait_for(a, c);
+    p->ptr = a;
+    p->u32 = before.number;
+    p->a = c->request->clean_start;
+}
+
+/* A connection of this client already waits here for the session, and nobody has asked for it
+ * meanwhile: the newer one takes its place. */
+static void replace_waiting(struct connection *c, struct arrival *a, uint32_t claim)
 {
     struct connection *waiting = a->conn;
 
     if (waiting != NULL)
         connection_close(waiting, CLOSE_TAKEN_OVER, NULL);
-    a->conn = c;
-    c->arrival = a;
-    connection_wait(c);
+    a->claim = claim;
+    wait_for(a, c);
 }
 
 void takeover_connect(struct connection *c)
 {
     struct shard *sh = c->shard;
     struct mqtt_str id = request_client_id(c->request);
-    struct arrival *a = arrival_find(sh, id);
+    struct arrival *a = arrival_find(sh, id), *mine;
+    struct directory_claim before;
     struct session *s;
-    int before;
+    uint32_t claim;
 
-    if (a != NULL && list_empty(&a->asks)) {
-        replace_waiting(a, c);
-        return;
-    }
     /* First the old connection, which may end the session and its claim; then the new claim. */
     s = a == NULL ? free_session(sh, id) : NULL;
     if (shard_alone(sh)) {
-        settle(c, s);
+        settle(c, s, 0);
         return;
     }
-    before = directory_claim(&sh->broker->directory, id, sh->index);
-    if (before == -ENOMEM)
+    mine = arrival_new(c); /* before the claim, which cannot be taken back */
+    if (mine == NULL ||
+        directory_claim(&sh->broker->directory, id, sh->index, &before, &claim) != 0) {
+        mem_release(sh->mem, FOR_SESSION, mine);
         connection_refused(c, MQTT_RC_SERVER_BUSY);
-    else if (before == DIRECTORY_NONE || before == (int)sh->index)
-        settle(c, s);
+        return;
+    }
+    mine->claim = claim;
+    if (before.shard != DIRECTORY_NONE && before.shard != (int)sh->index) {
+        send_for(c, mine, before);
+        return;
+    }
+    mem_release(sh->mem, FOR_SESSION, mine);
+    if (a != NULL)
+        replace_waiting(c, a, claim);
     else
-        send_for(c, (unsigned)before);
+        settle(c, s, claim);
 }
 
 void takeover_abandon(struct connection *c)

@@ -18,7 +18,9 @@
  *    |<------------ SESSION --------------| when all have confirmed         |
  *    | merges, CONNACK                    |                                 |
  *
- * A shard that is asked while it still waits for the session itself answers when it has it. */
+ * A shard that is asked while it still waits for the session itself answers when it has it. Who
+ * asks whom is the order of the claims: each asks for the one before its own, by the number of that
+ * claim, since a shard may have the session and wait for it to come back at the same time. */
 #ifndef BROKER_TAKEOVER_H
 #define BROKER_TAKEOVER_H
 

@@ -14,24 +14,41 @@ static struct mqtt_str id_of(char *text, unsigned n)
     return (struct mqtt_str){(const uint8_t *)text, (uint32_t)sprintf(text, "client-%u", n)};
 }
 
+/* The shard that had it before; *number: of the claim. */
+static int claim(struct mqtt_str id, unsigned shard, uint32_t *number)
+{
+    struct directory_claim before = {77, 77};
+
+    if (directory_claim(&dir, id, shard, &before, number) != 0)
+        return -77;
+    return before.shard;
+}
+
 static void test_claim_and_release(void)
 {
     struct mqtt_str a = MQTT_STR("a"), b = MQTT_STR("b"), empty = MQTT_STR("");
+    struct directory_claim before;
+    uint32_t first, second, third, n;
 
     CHECK_INT(directory_init(&dir, 1), 0);
     directory_release(&dir, a, 0); /* nothing is there yet */
-    CHECK_INT(directory_claim(&dir, a, 0), DIRECTORY_NONE);
-    CHECK_INT(directory_claim(&dir, a, 0), 0);
-    CHECK_INT(directory_claim(&dir, b, 63), DIRECTORY_NONE);
-    CHECK_INT(directory_claim(&dir, a, 2), 0);
+    CHECK_INT(claim(a, 0, &first), DIRECTORY_NONE);
+    CHECK_INT(claim(a, 0, &second), 0);
+    CHECK(second != first);
+    CHECK_INT(claim(b, 63, &n), DIRECTORY_NONE);
+    directory_release(&dir, a, first); /* not that claim any more, though the same shard */
+    CHECK_INT(directory_claim(&dir, a, 2, &before, &third), 0);
+    CHECK_INT(before.shard, 0);
+    CHECK_INT(before.number, second);
     CHECK_INT(directory_count(&dir), 2);
-    directory_release(&dir, a, 0); /* it has moved on */
-    CHECK_INT(directory_claim(&dir, a, 1), 2);
-    directory_release(&dir, a, 1);
-    CHECK_INT(directory_claim(&dir, a, 5), DIRECTORY_NONE);
-    CHECK_INT(directory_claim(&dir, b, 5), 63);
-    CHECK_INT(directory_claim(&dir, empty, 7), DIRECTORY_NONE);
-    CHECK_INT(directory_claim(&dir, empty, 7), 7);
+    directory_release(&dir, a, second); /* it has moved on */
+    CHECK_INT(claim(a, 1, &second), 2);
+    directory_release(&dir, a, second);
+    CHECK_INT(claim(a, 5, &third), DIRECTORY_NONE);
+    CHECK(third != second && third != first);
+    CHECK_INT(claim(b, 5, &n), 63);
+    CHECK_INT(claim(empty, 7, &n), DIRECTORY_NONE);
+    CHECK_INT(claim(empty, 7, &n), 7);
     CHECK_INT(directory_count(&dir), 3);
     directory_fini(&dir);
 }
@@ -39,7 +56,7 @@ static void test_claim_and_release(void)
 /* Many of them come, move and go. */
 static void test_random(void)
 {
-    static int at[CLIENTS];
+    static struct directory_claim at[CLIENTS];
     struct env_test env;
     size_t count = 0;
     char text[32];
@@ -47,28 +64,30 @@ static void test_random(void)
     env_test_init(&env, 7);
     CHECK_INT(directory_init(&dir, 99), 0);
     for (unsigned i = 0; i < CLIENTS; i++)
-        at[i] = DIRECTORY_NONE;
+        at[i].shard = DIRECTORY_NONE;
     for (int i = 0; i < 200000; i++) {
         uint64_t x = env_random64(&env.env);
         unsigned n = (unsigned)(x % CLIENTS), shard = x >> 32 & 7;
 
         if ((x >> 40 & 1) != 0) {
-            if (directory_claim(&dir, id_of(text, n), shard) != at[n])
+            count += at[n].shard == DIRECTORY_NONE;
+            if (claim(id_of(text, n), shard, &at[n].number) != at[n].shard)
                 CHECK_ROW(n, !"claimed from another shard");
-            count += at[n] == DIRECTORY_NONE;
-            at[n] = (int)shard;
+            at[n].shard = (int)shard;
+        } else if ((x >> 41 & 1) != 0) {
+            directory_release(&dir, id_of(text, n), at[n].number - 64); /* an old one */
         } else {
-            directory_release(&dir, id_of(text, n), shard);
-            if (at[n] == (int)shard) {
-                at[n] = DIRECTORY_NONE;
-                count--;
-            }
+            directory_release(&dir, id_of(text, n), at[n].number);
+            count -= at[n].shard != DIRECTORY_NONE;
+            at[n].shard = DIRECTORY_NONE;
         }
     }
     CHECK_INT(directory_count(&dir), count);
     for (unsigned n = 0; n < CLIENTS; n++) {
-        CHECK_ROW_INT(n, directory_claim(&dir, id_of(text, n), 9), at[n]);
-        directory_release(&dir, id_of(text, n), 9);
+        uint32_t number;
+
+        CHECK_ROW_INT(n, claim(id_of(text, n), 9, &number), at[n].shard);
+        directory_release(&dir, id_of(text, n), number);
     }
     CHECK_INT(directory_count(&dir), 0);
     directory_fini(&dir);
@@ -93,11 +112,12 @@ static void *work(void *arg)
 
     for (int round = 0; round < ROUNDS; round++) {
         for (unsigned n = 0; n < SHARED; n++) {
-            int before = directory_claim(&dir, id_of(text, n), w->shard);
+            uint32_t number;
+            int before = claim(id_of(text, n), w->shard, &number);
 
             w->wrong += before < DIRECTORY_NONE || before >= THREADS;
             if (n % 2 == 0)
-                directory_release(&dir, id_of(text, n), w->shard);
+                directory_release(&dir, id_of(text, n), number);
             else
                 w->fresh += before == DIRECTORY_NONE;
         }
@@ -123,10 +143,12 @@ static void test_threads(void)
     }
     CHECK_INT(fresh, SHARED / 2);
     for (unsigned n = 1; n < SHARED; n += 2) {
-        CHECK_ROW(n, directory_claim(&dir, id_of(text, n), 0) != DIRECTORY_NONE);
-        directory_release(&dir, id_of(text, n), 0);
+        uint32_t number;
+
+        CHECK_ROW(n, claim(id_of(text, n), 0, &number) != DIRECTORY_NONE);
+        directory_release(&dir, id_of(text, n), number);
     }
-    CHECK_INT(directory_count(&dir), 0); /* whoever claimed one of the others last, let it go */
+    CHECK_INT(directory_count(&dir), 0); /* of the others the last claim was released */
     directory_fini(&dir);
 }
 
