@@ -164,6 +164,11 @@ static void begin(struct connection *c)
 
     c->state = CONN_UP;
     output_packet(c, &p);
+    if (list_linked(&c->link_failing)) { /* out of memory for it: nothing else may come before it */
+        c->state = CONN_NEW;             /* [v5 MQTT-3.2.0-1] */
+        c->will_wanted = false;
+        return;
+    }
     COUNT(&sh->counters, connects_accepted);
     LOG(LOG_INFO, "client.connected",
         LOG_STR("client", ((struct str){(const char *)s->client_id, s->client_id_len})),
