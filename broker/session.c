@@ -127,12 +127,9 @@ void session_adopted(struct session *s)
 void session_discard(struct shard *sh, struct session *s)
 {
     s->shard = sh;
-    if (s->flow != NULL) { /* session_drop_flow() takes off what nobody has counted here */
-        COUNT_ADD(&sh->counters, inflight, s->flow->out.count);
-        COUNT_ADD(&sh->counters, queued, session_queued(s));
-    }
     session_set_will(s, NULL);
     session_drop_flow(s);
+    journal_session_end(s, 0);
     mem_release(sh->mem, FOR_SESSION, s);
 }
 

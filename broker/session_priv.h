@@ -18,7 +18,7 @@ int session_register(struct shard *sh, struct session *s);
 void session_unregister(struct session *s);
 
 /* A session that is in no table yet, without a serial; and the end of one, without further ado: no
- * Will, no directory. */
+ * Will, no directory. Its messages are counted at this shard. */
 struct session *session_alloc(struct shard *sh, struct mqtt_str client_id);
 void session_discard(struct shard *sh, struct session *s);
 

@@ -221,6 +221,15 @@ static void subscribe_all(struct session *s, const struct filters *f)
 
 /* ---- merging what both shards have collected ---- */
 
+/* The messages of a session are counted where it is: sign 1 when they come, -1 when they go. */
+static void count_messages(struct shard *sh, const struct session *s, int sign)
+{
+    if (s->flow == NULL)
+        return;
+    COUNT_ADD(&sh->counters, inflight, sign * (int64_t)s->flow->out.count);
+    COUNT_ADD(&sh->counters, queued, sign * (int64_t)session_queued(s));
+}
+
 static bool same_delivery(const void *item, const void *key, size_t len)
 {
     const struct delivery *a = item, *b = key;
@@ -281,17 +290,15 @@ static void inherit(struct session *s, struct session *old)
     s->will = old->will;
     s->will_ms = old->will_ms;
     s->ends_ms = old->ends_ms;
-    s->flow = old->flow;
-    if (s->flow != NULL) {
-        COUNT_ADD(&sh->counters, inflight, s->flow->out.count);
-        COUNT_ADD(&sh->counters, queued, session_queued(s));
+    if (old->flow != NULL) {
+        s->flow = old->flow;
         session_each_delivery(s->flow, NULL, adopt_record);
     }
+    count_messages(sh, old, 1);
     mem_release(sh->mem, FOR_SESSION, old);
-    if (collected == NULL)
+    if (collected == NULL || collected == s->flow)
         return;
-    if (session_flow(s) != NULL)
-        append_new(s, collected);
+    append_new(s, collected);
     session_flow_free(sh, collected);
 }
 
@@ -319,10 +326,7 @@ static void depart(struct shard *sh, struct departure *d)
     session_leave_all(s);
     session_share_messages(s);
     session_unregister(s);
-    if (s->flow != NULL) {
-        COUNT_ADD(&sh->counters, inflight, -(int64_t)s->flow->out.count);
-        COUNT_ADD(&sh->counters, queued, -(int64_t)session_queued(s));
-    }
+    count_messages(sh, s, -1);
     COUNT(&sh->counters, sessions_moved);
     send_session(sh, d->to, d->token, s);
     list_remove(&d->link);
@@ -469,8 +473,10 @@ static struct session *receive(struct shard *sh, struct arrival *a, struct sessi
 
     if (old == NULL || s == NULL) {
         ASSERT(s == NULL);
-        if (old != NULL)
+        if (old != NULL) {
+            count_messages(sh, old, 1);
             session_discard(sh, old);
+        }
         return NULL;
     }
     inherit(s, old);
