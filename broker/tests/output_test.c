@@ -196,7 +196,7 @@ static void test_answers_pile_up(void)
     for (; client_next(c, &p); answered++)
         CHECK_INT(p.type, MQTT_PINGRESP);
     CHECK_INT(answered, asked);
-    CHECK_INT(net_count(&n, offsetof(struct counters, reads_paused)), 1);
+    CHECK_INT(NET_COUNT(&n, reads_paused), 1);
 
     client_stall(c);
     client_send(c, "\xc0\0", 2);

@@ -85,7 +85,7 @@ static void set_and_clear(int version)
             CHECK_ROW(i, client_quiet(sub));
             client_drop(sub);
         }
-        CHECK_ROW_INT(i, net_count(&n, offsetof(struct counters, retained)), rows[i].kept != NULL);
+        CHECK_ROW_INT(i, NET_COUNT(&n, retained), rows[i].kept != NULL);
     }
     net_fini(&n);
 }
@@ -321,7 +321,7 @@ static void test_many_to_a_slow_client(void)
         client_trickle(sub);
         client_expect(sub, MQTT_SUBACK, &p);
         for (taken = rounds = 0; taken < 5000 && rounds < 5000; rounds++) {
-            int64_t queued = net_count(&n, offsetof(struct counters, queued));
+            int64_t queued = NET_COUNT(&n, queued);
 
             taken += take_many(sub, got, 5000);
             CHECK(queued <= (bytes ? 10000 / (int64_t)sizeof(struct message) + 1 : 51));

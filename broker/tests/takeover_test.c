@@ -119,8 +119,8 @@ static void check_taken(struct scene *s, struct client *c)
     take(s, c);
     for (unsigned i = 0; i < SHARDS; i++)
         CHECK_ROW_INT(i, s->got[i], s->sent[i]);
-    CHECK_INT(net_count(&s->n, offsetof(struct counters, sessions)), SHARDS + 1);
-    CHECK_INT(net_count(&s->n, offsetof(struct counters, subscriptions)), 1);
+    CHECK_INT(NET_COUNT(&s->n, sessions), SHARDS + 1);
+    CHECK_INT(NET_COUNT(&s->n, subscriptions), 1);
 }
 
 static void end_scene(struct scene *s)
@@ -162,7 +162,7 @@ static void test_steps(void)
             CHECK(!client_quiet(s.c)); /* these were all there are */
             check_old_closed(&s);
             check_taken(&s, s.c);
-            CHECK_INT(net_count(&s.n, offsetof(struct counters, sessions_moved)), 1);
+            CHECK_INT(NET_COUNT(&s.n, sessions_moved), 1);
             end_scene(&s);
         }
     }
@@ -332,7 +332,7 @@ static void test_limit_lowered(void)
     c = net_connect(&n, 1, 5, &keep, NULL);
     client_publish(pub, "t/4", "x", 1, false);
     client_expect_publish(c, "t/4", "x", 1, true);
-    CHECK_INT(net_count(&n, offsetof(struct counters, subscriptions)), 5);
+    CHECK_INT(NET_COUNT(&n, subscriptions), 5);
     net_fini(&n);
 }
 
@@ -424,11 +424,11 @@ static void test_waiting_client_goes(void)
                 }
                 net_run(&s.n);
                 client_free(s.c);
-                CHECK_INT(net_count(&s.n, offsetof(struct counters, sessions_offline)), 1);
-                CHECK_INT(net_count(&s.n, offsetof(struct counters, sessions)), SHARDS + 1);
+                CHECK_INT(NET_COUNT(&s.n, sessions_offline), 1);
+                CHECK_INT(NET_COUNT(&s.n, sessions), SHARDS + 1);
                 if (late) {
                     net_sleep(&s.n, 3600 * 1000);
-                    CHECK_INT(net_count(&s.n, offsetof(struct counters, sessions_expired)), 1);
+                    CHECK_INT(NET_COUNT(&s.n, sessions_expired), 1);
                     CHECK_INT(directory_count(&s.n.broker->directory), SHARDS);
                     net_connect(&s.n, OTHER, 5, &keep, &present);
                     CHECK(!present);
@@ -486,8 +486,8 @@ static void test_clean_start(void)
         }
         client_publish(watch, "t", "new", 1, false);
         CHECK(client_quiet(third));
-        CHECK_INT(net_count(&n, offsetof(struct counters, sessions)), 2);
-        CHECK_INT(net_count(&n, offsetof(struct counters, subscriptions)), 1);
+        CHECK_INT(NET_COUNT(&n, sessions), 2);
+        CHECK_INT(NET_COUNT(&n, subscriptions), 1);
         CHECK_INT(directory_count(&n.broker->directory), 2);
         net_fini(&n);
     }
@@ -514,8 +514,8 @@ static void test_session_ends_with_connection(void)
         net_run(&n);
         client_expect(c, MQTT_CONNACK, &p);
         CHECK(p.connack.reason == 0 && !p.connack.session_present);
-        CHECK_INT(net_count(&n, offsetof(struct counters, sessions)), 1);
-        CHECK_INT(net_count(&n, offsetof(struct counters, subscriptions)), 0);
+        CHECK_INT(NET_COUNT(&n, sessions), 1);
+        CHECK_INT(NET_COUNT(&n, subscriptions), 0);
         CHECK_INT(directory_count(&n.broker->directory), 1);
         net_fini(&n);
     }
@@ -554,7 +554,7 @@ static void test_expires_meanwhile(void)
         CHECK_INT(p.connack.reason, 0);
         CHECK_ROW_INT(at, p.connack.session_present, asked);
         CHECK_ROW_INT(at, !client_quiet(watch), !asked); /* the Will [v5 MQTT-3.1.3-9] */
-        CHECK_INT(net_count(&n, offsetof(struct counters, sessions_expired)), !asked);
+        CHECK_INT(NET_COUNT(&n, sessions_expired), !asked);
         CHECK_INT(directory_count(&n.broker->directory), 2);
         net_fini(&n);
     }
@@ -585,7 +585,7 @@ static void test_will_moves(void)
     net_sleep(&n, 200);
     client_expect_publish(watch, "will", "", 0, false);
     net_sleep(&n, 55000);
-    CHECK_INT(net_count(&n, offsetof(struct counters, sessions_expired)), 1);
+    CHECK_INT(NET_COUNT(&n, sessions_expired), 1);
     CHECK(client_quiet(watch));
     net_fini(&n);
 }
@@ -688,8 +688,7 @@ static void out_of_memory(unsigned shard, unsigned others, bool empty)
         client_subscribe(s.c, "u", 1);
         client_publish(pub, "u", "x", 0, false);
         client_expect_publish(s.c, "u", "x", 0, false);
-        CHECK_INT(directory_count(&s.n.broker->directory),
-                  net_count(&s.n, offsetof(struct counters, sessions)));
+        CHECK_INT(directory_count(&s.n.broker->directory), NET_COUNT(&s.n, sessions));
         net_fini(&s.n);
     }
 }
