@@ -36,8 +36,10 @@ enum pause_reason {
 /* An answer to the client that has to wait for its turn: answers go in the order of the packets
  * that asked for them [v5 MQTT-4.6.0-2] [v5 MQTT-4.6.0-3]. */
 #define ANSWER_INLINE 8
+#define GUARD_SESSION UINT64_MAX /* wait for guard_clear() */
 struct pending_answer {
     uint64_t ticket; /* turn to wait for (shard_done_turn()); 0: only for its turn */
+    uint64_t guard;  /* uid to wait for (guard_released()); 0: none; GUARD_SESSION */
     uint8_t *packet; /* encoded; own memory, or NULL: bytes */
     uint32_t len;
     bool completes; /* a QoS 1 or 2 PUBLISH of the client is completed by it */

@@ -27,11 +27,12 @@ static void completed(struct connection *c, bool completes)
 }
 
 static bool keep_answer(struct connection *c, const struct mqtt_packet *p, uint64_t ticket,
-                        bool completes)
+                        uint64_t guard, bool completes)
 {
     struct shard *sh = c->shard;
     size_t len = mqtt_encode_size(p, c->version);
-    struct pending_answer a = {.ticket = ticket, .len = (uint32_t)len, .completes = completes};
+    struct pending_answer a = {
+        .ticket = ticket, .guard = guard, .len = (uint32_t)len, .completes = completes};
     struct pending_answer *slot;
 
     if (len > ANSWER_INLINE) {
@@ -51,8 +52,16 @@ static bool keep_answer(struct connection *c, const struct mqtt_packet *p, uint6
     return true;
 }
 
-void connection_answer(struct connection *c, const struct mqtt_packet *p, uint64_t ticket,
-                       bool completes)
+/* Has what it vouches for been dealt with? done: shard_done_turn(). */
+static bool due(const struct connection *c, uint64_t ticket, uint64_t guard, uint64_t done)
+{
+    if (ticket > done || guard == 0)
+        return ticket <= done;
+    return guard == GUARD_SESSION ? guard_clear(c->session) : guard_released(c->shard, guard);
+}
+
+static void answer(struct connection *c, const struct mqtt_packet *p, uint64_t ticket,
+                   uint64_t guard, bool completes)
 {
     if (c->state == CONN_CLOSING)
         return;
@@ -60,12 +69,18 @@ void connection_answer(struct connection *c, const struct mqtt_packet *p, uint64
         connection_close_later(c, CLOSE_PACKET_TOO_LARGE); /* [v5 MQTT-3.1.2-24] */
         return;
     }
-    if (ticket <= shard_done_turn(c->shard) && fifo_count(&c->answers) == 0) {
+    if (fifo_count(&c->answers) == 0 && due(c, ticket, guard, shard_done_turn(c->shard))) {
         output_packet(c, p);
         completed(c, completes);
-    } else if (!keep_answer(c, p, ticket, completes)) {
+    } else if (!keep_answer(c, p, ticket, guard, completes)) {
         connection_close_later(c, CLOSE_NO_MEMORY);
     }
+}
+
+void connection_answer(struct connection *c, const struct mqtt_packet *p, uint64_t ticket,
+                       bool completes)
+{
+    answer(c, p, ticket, 0, completes);
 }
 
 static void release_answers(struct connection *c)
@@ -74,7 +89,7 @@ static void release_answers(struct connection *c)
     uint64_t done = shard_done_turn(sh);
     struct pending_answer *a;
 
-    while ((a = fifo_front(&c->answers)) != NULL && a->ticket <= done) {
+    while ((a = fifo_front(&c->answers)) != NULL && due(c, a->ticket, a->guard, done)) {
         output_bytes(c, a->packet != NULL ? a->packet : a->bytes, a->len);
         completed(c, a->completes);
         mem_release(sh->mem, FOR_OUTPUT, a->packet);
@@ -102,8 +117,8 @@ void connection_drop_answers(struct connection *c)
 }
 
 /* PUBACK or PUBREC; the usual one goes the short way. */
-static void acknowledge(struct connection *c, const struct mqtt_publish *p, uint8_t reason,
-                        uint64_t ticket, const char *detail)
+static void acknowledge_guarded(struct connection *c, const struct mqtt_publish *p, uint8_t reason,
+                                uint64_t ticket, uint64_t guard, const char *detail)
 {
     enum mqtt_type type = p->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC;
     bool completes = p->qos == 1 || reason >= 0x80;
@@ -111,7 +126,7 @@ static void acknowledge(struct connection *c, const struct mqtt_publish *p, uint
 
     if (p->qos == 0 || c->state == CONN_CLOSING)
         return;
-    if (ticket == 0 && fifo_count(&c->answers) == 0 && detail == NULL) {
+    if (ticket == 0 && guard == 0 && fifo_count(&c->answers) == 0 && detail == NULL) {
         output_ack(c, type, p->packet_id, reason);
         completed(c, completes);
         return;
@@ -122,7 +137,13 @@ static void acknowledge(struct connection *c, const struct mqtt_publish *p, uint
     packet.ack.reason = c->version == MQTT_V5 ? reason : 0;
     connection_explain(c, &packet, &packet.ack.props,
                        detail); /* [v5 MQTT-3.4.2-2] [v5 MQTT-3.5.2-2] */
-    connection_answer(c, &packet, ticket, completes);
+    answer(c, &packet, ticket, guard, completes);
+}
+
+static void acknowledge(struct connection *c, const struct mqtt_publish *p, uint8_t reason,
+                        uint64_t ticket, const char *detail)
+{
+    acknowledge_guarded(c, p, reason, ticket, 0, detail);
 }
 
 /* ---- PUBLISH from the client ---- */
@@ -284,8 +305,19 @@ static void slow_publisher(struct connection *c)
         shard_slow(c, PAUSE_MEMORY);
 }
 
-/* asks: shard_asks() before anything was recorded for it. */
-static void route(struct connection *c, const struct mqtt_publish *p, uint64_t asks)
+/* Store the packet identifier: now, or when all deliveries are stored. Returns the uid that has to
+ * be released before the PUBREC; 0: none. */
+static uint64_t note_received(struct session *s, uint16_t packet_id, const struct publication *pub)
+{
+    if (pub->guarded) {
+        guard_stage(s->shard, s->serial, packet_id, pub->uid);
+        return pub->uid;
+    }
+    journal_received_by(s->shard, s->serial, packet_id, pub->uid);
+    return 0;
+}
+
+static void route(struct connection *c, const struct mqtt_publish *p)
 {
     struct shard *sh = c->shard;
     struct publication pub = {.topic = p->topic,
@@ -293,7 +325,9 @@ static void route(struct connection *c, const struct mqtt_publish *p, uint64_t a
                               .uid = shard_next_uid(sh),
                               .publisher = c->session->serial,
                               .qos = p->qos,
-                              .retain = p->retain};
+                              .retain = p->retain,
+                              .exactly_once = p->qos == 2 && c->session->durable};
+    uint64_t asks = shard_asks(sh), guard = 0;
     bool matched;
     uint8_t reason = 0;
 
@@ -309,10 +343,12 @@ static void route(struct connection *c, const struct mqtt_publish *p, uint64_t a
     publication_done(&pub, sh->mem);
     if (sh->images.n_pages > IMAGE_PAGES_MAX)
         shard_flush(sh);
+    if (pub.exactly_once)
+        guard = note_received(c->session, p->packet_id, &pub);
     if (p->qos > 0) {
         if (!matched && c->version == MQTT_V5)
             reason = MQTT_RC_NO_MATCHING_SUBSCRIBERS;
-        acknowledge(c, p, reason, shard_asks(sh) != asks ? sh->posts.turn : 0, NULL);
+        acknowledge_guarded(c, p, reason, shard_asks(sh) != asks ? sh->posts.turn : 0, guard, NULL);
     }
     slow_publisher(c);
 }
@@ -320,7 +356,6 @@ static void route(struct connection *c, const struct mqtt_publish *p, uint64_t a
 void on_publish_packet(struct connection *c, struct mqtt_publish *p)
 {
     struct shard *sh = c->shard;
-    uint64_t asks = shard_asks(sh);
     const char *detail;
     int rc;
 
@@ -336,7 +371,9 @@ void on_publish_packet(struct connection *c, struct mqtt_publish *p)
     if (p->qos == 2 && session_received_has(c->session, p->packet_id)) {
         /* Once is enough [v5 MQTT-4.3.3-10] [v3 MQTT-4.3.3-2]; but the answer to the first may
          * still wait, in an earlier connection. */
-        acknowledge(c, p, 0, sh->journal != NULL ? sh->posts.turn : 0, NULL);
+        guard_note(c->session);
+        acknowledge_guarded(c, p, 0, sh->journal != NULL ? sh->posts.turn : 0,
+                            guard_clear(c->session) ? 0 : GUARD_SESSION, NULL);
         return;
     }
     if (p->qos > 0)
@@ -353,7 +390,7 @@ void on_publish_packet(struct connection *c, struct mqtt_publish *p)
     if (rc != 0)
         refuse(c, p, rc, detail);
     else
-        route(c, p, asks);
+        route(c, p);
 }
 
 /* ---- PUBACK, PUBREC, PUBREL, PUBCOMP ---- */

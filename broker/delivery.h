@@ -24,7 +24,7 @@ struct delivery {
     uint8_t qos;         /* of this delivery: the lower of published and granted */
     bool retain;         /* RETAIN flag as this subscriber sees it */
     bool again;          /* has been sent before, or may have been: DUP */
-    uint8_t : 8;
+    bool guarded;        /* not to be sent before guard_released() (guard.h) */
 };
 
 /* Drop the message reference and the identifiers. */

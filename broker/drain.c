@@ -37,7 +37,7 @@ static void close_finished(struct shard *sh)
 /* Step 1 is done here: its posts have been dealt with. */
 static bool settled(struct shard *sh)
 {
-    return shard_done_turn(sh) >= sh->drain.turn;
+    return shard_done_turn(sh) >= sh->drain.turn && guard_idle(&sh->guard);
 }
 
 static bool all_settled(const struct broker *b)

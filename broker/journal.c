@@ -17,6 +17,7 @@
 #include "broker/message.h"
 #include "broker/purposes.h"
 #include "broker/session.h"
+#include "broker/session_priv.h"
 #include "broker/shard.h"
 #include "broker/takeover.h"
 #include "mqtt/topic.h"
@@ -32,6 +33,7 @@
 #define CONGESTED_OPEN  65536              /* entries */
 #define HOPE_MAX_AGE    (4 * 16)           /* 1/16 ms: with slower clients there is no hope */
 #define AGE_MAX_MS      16
+#define RECORD_PARKED   UINT64_MAX
 
 static struct entry *entry_at(const struct journal *j, uint64_t number)
 {
@@ -45,7 +47,7 @@ static struct slot *slot_at(struct journal *j, uint32_t number)
 
 static bool is_open(const struct journal *j, const struct delivery *d)
 {
-    return d->record >= j->head;
+    return d->record >= j->head && d->record != RECORD_PARKED;
 }
 
 /* ---- who waits ---- */
@@ -115,14 +117,32 @@ uint64_t journal_waits(const struct shard *sh)
     return sh->journal == NULL ? 0 : sh->journal->waits;
 }
 
+/* The first turn that waits for deliveries which were parked. */
+static uint64_t parked_turn(struct journal *j)
+{
+    uint64_t turn = takeover_parked_turn(j->sh);
+    struct fifo_cursor cursor = {0};
+    struct floor *f;
+
+    while ((f = fifo_front(&j->floors)) != NULL && f->batch <= j->committed)
+        fifo_pop(&j->floors, j->sh->mem);
+    while ((f = fifo_next(&j->floors, &cursor)) != NULL)
+        turn = f->turn < turn ? f->turn : turn;
+    return turn;
+}
+
 uint64_t journal_done_turn(const struct shard *sh)
 {
     struct journal *j = sh->journal;
+    uint64_t waits, parked;
 
     if (j == NULL)
         return UINT64_MAX;
     settle(j);
-    return j->first == j->last ? UINT64_MAX : slot_at(j, j->first)->turn - 1;
+    waits = j->first == j->last ? UINT64_MAX : slot_at(j, j->first)->turn;
+    parked = parked_turn(j);
+    waits = parked < waits ? parked : waits;
+    return waits == UINT64_MAX ? waits : waits - 1;
 }
 
 /* ---- entries ---- */
@@ -202,10 +222,43 @@ bool journal_add(struct session *s, struct delivery *d, const struct publication
     e->sub_id = d->sub_id;
     e->qos = d->qos;
     e->retain = d->retain;
+    e->guarded = d->guarded = pub->guarded && d->qos == 2;
     e->packet_id = packet_id;
     e->state = packet_id != 0 ? STORE_SENT : STORE_QUEUED;
     j->sync |= pub->durability == DURABILITY_FSYNC + 1;
     return true;
+}
+
+void journal_park(struct session *s, struct delivery *d)
+{
+    d->record = RECORD_PARKED;
+    if (s->flow->parked_turn == 0)
+        s->flow->parked_turn = s->shard->posts.turn;
+    s->shard->journal->waits++;
+}
+
+static void unpark(void *session, struct delivery *d)
+{
+    struct publication pub;
+
+    if (d->record != RECORD_PARKED)
+        return;
+    d->record = 0;
+    pub = publication_of(d->msg);
+    if (journal_wants(((struct session *)session)->shard, &pub))
+        (void)journal_add(session, d, &pub, 0, HASTE_NOW); /* without memory: it is not durable */
+}
+
+void journal_unpark(struct session *s, uint64_t parked_turn)
+{
+    struct journal *j = s->shard->journal;
+
+    if (parked_turn == 0 || j == NULL)
+        return;
+    session_each_delivery(s->flow, s, unpark);
+    *(struct floor *)fifo_must_push(&j->floors, j->sh->mem) =
+        (struct floor){parked_turn, journal_mark(s->shard)};
+    j->sh->posts.progress = true;
 }
 
 bool journal_change(struct session *s, struct delivery *d, uint16_t packet_id, uint8_t state,
@@ -216,6 +269,7 @@ bool journal_change(struct session *s, struct delivery *d, uint16_t packet_id, u
 
     if (d->record == 0 || j == NULL)
         return true;
+    ASSERT(d->record != RECORD_PARKED);
     if (is_open(j, d)) {
         e = entry_at(j, d->record);
         hasten(j, e, haste);
@@ -266,6 +320,7 @@ void journal_end(struct session *s, struct delivery *d)
         stored = e->kind == ENTRY_STATE;
         kill_entry(j, e);
     }
+    stored &= d->record != RECORD_PARKED;
     d->record = 0;
     if (stored)
         journal_end_of(s->shard, s->serial, d->uid, d->group);
@@ -429,6 +484,7 @@ void journal_turn_begin(struct shard *sh)
     settle(j);
     backlog_take_pages(sh, j->store->ops->pages(j->store, sh->index));
     sessions_committed(sh);
+    guard_committed(sh);
     takeover_committed(sh);
 }
 
@@ -492,6 +548,7 @@ struct journal *journal_new(struct shard *sh, struct store *store)
     j->sh = sh;
     j->store = store;
     j->head = j->tail = j->passed = 2;
+    fifo_init(&j->floors, sizeof(struct floor), FOR_STORE);
     fifo_init(&j->ended, sizeof(struct ended), FOR_STORE);
     fifo_init(&j->sent, sizeof(struct sent), FOR_STORE);
     return j;
@@ -505,7 +562,9 @@ void journal_close(struct shard *sh)
         return;
     if (!nothing_open(j))
         submit(j);
+    guard_fini(sh);
     store_batch_fini(&j->batch);
+    fifo_clear(&j->floors, sh->mem);
     fifo_clear(&j->ended, sh->mem);
     fifo_clear(&j->sent, sh->mem);
     mem_release(sh->mem, FOR_STORE, j->entries);

@@ -49,6 +49,13 @@ bool journal_wants(struct shard *sh, struct publication *pub);
 bool journal_add(struct session *s, struct delivery *d, const struct publication *pub,
                  uint16_t packet_id, enum journal_haste haste);
 
+/* A delivery of a durable session that is still on its way to this shard: it is recorded when the
+ * session is here, so that it is never committed without what the other shard has recorded in front
+ * of it. Answers of this turn wait for that. And then: record it, and let them go on when that is
+ * committed. */
+void journal_park(struct session *s, struct delivery *d);
+void journal_unpark(struct session *s, uint64_t parked_turn);
+
 /* Another packet identifier or state (enum store_delivery_state). False when out of memory: the
  * record is as it was. */
 bool journal_change(struct session *s, struct delivery *d, uint16_t packet_id, uint8_t state,
@@ -82,7 +89,8 @@ void journal_session_end(struct session *s, uint64_t after_turn);
 void journal_filter(struct session *s, struct mqtt_str share, struct mqtt_str filter,
                     uint8_t options, uint32_t sub_id);
 void journal_filter_end(struct session *s, struct mqtt_str share, struct mqtt_str filter);
-void journal_received(struct session *s, uint16_t packet_id, bool on);
+void journal_received_by(struct shard *sh, uint64_t session, uint16_t packet_id, uint64_t uid);
+void journal_received_end(struct session *s, uint16_t packet_id);
 /* The first message of the backlog behind this one. */
 void journal_queue_drop(struct session *s, uint64_t uid, uint64_t group);
 /* Empty payload: there is none any more. */

@@ -25,7 +25,7 @@ struct entry {
     uint8_t qos, state;
     uint8_t kind;  /* enum entry_kind */
     uint8_t haste; /* enum journal_haste */
-    bool retain;
+    bool retain, guarded;
 };
 
 /* What was recorded in one turn, or in several that are committed together. Settled when none of
@@ -50,6 +50,11 @@ struct ended {
     uint64_t session;
 };
 
+/* Deliveries that were parked, and are in a batch now: answers from this turn on wait for it. */
+struct floor {
+    uint64_t turn, batch;
+};
+
 struct journal {
     struct shard *sh;
     struct store *store;
@@ -68,6 +73,7 @@ struct journal {
     uint64_t waits;
 
     struct fifo ended;             /* struct ended */
+    struct fifo floors;            /* struct floor */
     struct fifo sent;              /* struct sent */
     uint64_t submitted, committed; /* numbers of the last such batch */
     uint64_t passed;               /* entries in front of this number are committed */

@@ -57,6 +57,7 @@ struct store_record journal__record(const struct shard *sh, const struct entry *
     r.kind = STORE_DELIVERY;
     r.qos = e->qos;
     r.retain = e->retain;
+    r.guarded = e->guarded;
     if (e->ids != NULL)
         r.sub_ids = (struct str){(const char *)e->ids->v, e->ids->n * sizeof e->ids->v[0]};
     else if (e->sub_id != 0)
@@ -174,11 +175,18 @@ void journal_filter_end(struct session *s, struct mqtt_str share, struct mqtt_st
     journal__append(s->shard->journal, &r, journal_failing(s->shard) ? HASTE_LATER : HASTE_NOW);
 }
 
-void journal_received(struct session *s, uint16_t packet_id, bool on)
+void journal_received_by(struct shard *sh, uint64_t session, uint16_t packet_id, uint64_t uid)
 {
-    struct store_record r = {.kind = on ? STORE_RECEIVED : STORE_RECEIVED_END,
-                             .session = s->serial,
-                             .packet_id = packet_id};
+    struct store_record r = {
+        .kind = STORE_RECEIVED, .session = session, .packet_id = packet_id, .uid = uid};
+
+    journal__append(sh->journal, &r, HASTE_NOW);
+}
+
+void journal_received_end(struct session *s, uint16_t packet_id)
+{
+    struct store_record r = {
+        .kind = STORE_RECEIVED_END, .session = s->serial, .packet_id = packet_id};
 
     if (s->durable && s->shard->journal != NULL)
         journal__append(s->shard->journal, &r, HASTE_NOW);

@@ -28,6 +28,7 @@ struct message *publication_message(struct publication *pub, struct mem *mem)
     *m = (struct message){.refs = 1,
                           .qos = pub->qos,
                           .retain = pub->retain,
+                          .guarded = pub->guarded,
                           .uid = pub->uid,
                           .publisher = pub->publisher,
                           .expires_ms = pub->expires_ms,
@@ -51,6 +52,7 @@ struct publication publication_of(struct message *m)
                                 .expires_ms = m->expires_ms,
                                 .qos = m->qos,
                                 .retain = m->retain,
+                                .guarded = m->guarded,
                                 .msg = m};
 }
 

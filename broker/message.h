@@ -14,10 +14,10 @@ struct mem;
 
 struct message {
     _Atomic uint32_t refs;
-    bool shared; /* references are counted atomically */
-    uint8_t qos; /* as published */
-    bool retain; /* as published */
-    uint8_t : 8;
+    bool shared;         /* references are counted atomically */
+    uint8_t qos;         /* as published */
+    bool retain;         /* as published */
+    bool guarded;        /* its deliveries are (guard.h) */
     uint64_t uid;        /* grows with time, unique in the node; see uid_next() in shard.h */
     uint64_t publisher;  /* serial of the session that published it; 0: none (No Local) */
     uint64_t expires_ms; /* monotonic clock; 0: never [v5 3.3.2.3.3] */
@@ -39,6 +39,8 @@ struct publication {
                             of it goes when the next member has it; 0: none (share.h) */
     uint8_t qos;
     bool retain;
+    bool exactly_once;   /* a QoS 2 message of a durable session: guarded if it crosses shards */
+    bool guarded;        /* it does */
     uint8_t durability;  /* enum durability + 1, once known; see journal_wants() */
     struct message *msg; /* the same as a message, once made; one reference; see
                             publication_message() */

@@ -291,7 +291,7 @@ int broker_attach(struct broker *b, struct store *store, struct recovered *out)
     for (unsigned i = 0; i < b->n_shards; i++) {
         shard_update_time(b->shards[i]);
         b->shards[i]->journal = journal_new(b->shards[i], store);
-        if (b->shards[i]->journal == NULL)
+        if (b->shards[i]->journal == NULL || !guard_init(b->shards[i]))
             return -ENOMEM;
     }
     store->ops->notify(store, on_news, b);

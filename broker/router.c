@@ -235,7 +235,7 @@ struct copied {
     uint64_t uid, publisher, expires_ms;
     uint32_t topic_len, props_len, payload_len;
     uint8_t qos;
-    bool retain;
+    bool retain, guarded;
     uint8_t data[];
 };
 
@@ -251,7 +251,8 @@ static void on_copy(struct shard *sh, struct post *p)
                               .publisher = c->publisher,
                               .expires_ms = c->expires_ms,
                               .qos = c->qos,
-                              .retain = c->retain};
+                              .retain = c->retain,
+                              .guarded = c->guarded};
 
     arrive(sh, &pub);
     publication_done(&pub, sh->mem);
@@ -274,7 +275,8 @@ static bool hand_over_copy(struct shard *sh, unsigned to, const struct publicati
                          .props_len = pub->props.len,
                          .payload_len = pub->payload.len,
                          .qos = pub->qos,
-                         .retain = pub->retain};
+                         .retain = pub->retain,
+                         .guarded = pub->guarded};
     at = c->data;
     memcpy(at, pub->topic.p, pub->topic.len);
     at += pub->topic.len;
@@ -292,6 +294,7 @@ static bool hand_over_message(struct shard *sh, unsigned to, struct publication 
 
     if (msg == NULL)
         return false;
+    msg->guarded = pub->guarded; /* it may have been made before that was known */
     message_share(msg);
     shard_post(sh, to, on_message)->ptr = message_ref(msg);
     posts_weigh(sh, to, message_size(msg));
@@ -306,6 +309,7 @@ static bool hand_over(struct shard *sh, unsigned to, struct publication *pub)
         sizeof(struct copied) + (size_t)pub->topic.len + pub->props.len + (size_t)pub->payload.len;
     bool copy = size <= POST_BYTES_MAX && !pub->retain && pub->msg == NULL;
 
+    pub->guarded = pub->exactly_once;
     if (!(copy ? hand_over_copy(sh, to, pub, size) : hand_over_message(sh, to, pub))) {
         count_drop(sh, DROP_NO_MEMORY, 1);
         return false;

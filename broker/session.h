@@ -37,6 +37,8 @@ struct session_flow {
     uint64_t queued_bytes;
     uint32_t queued_qos0; /* of the queue */
     uint32_t unsent;      /* entries of out that this connection has not seen yet */
+    uint64_t *guards;     /* see guard_note(); NULL: none */
+    uint64_t parked_turn; /* arriving: the first one in which a message was parked (journal.h) */
     uint32_t releasing;   /* of out, in this state */
 };
 
@@ -155,7 +157,7 @@ void sessions_committed(struct shard *sh);
 
 /* QoS 2 identifiers received from the client. */
 bool session_received_has(const struct session *s, uint16_t packet_id);
-bool session_received_add(struct session *s, uint16_t packet_id);
+bool session_received_add(struct session *s, uint16_t packet_id); /* without a record of it */
 bool session_received_remove(struct session *s, uint16_t packet_id);
 
 /* Give memory back that is empty. */

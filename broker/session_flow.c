@@ -34,6 +34,7 @@ void session_flow_free(struct shard *sh, struct session_flow *f)
     fifo_clear(&f->queue, sh->mem);
     id_set_clear(&f->received, sh->mem);
     backlog_free(f->backlog, sh->mem);
+    mem_release(sh->mem, FOR_QUEUE, f->guards);
     mem_release(sh->mem, FOR_QUEUE, f);
 }
 
@@ -79,7 +80,7 @@ void session_trim(struct session *s)
     inflight_trim(&f->out, mem);
     if (f->out.count == 0 && f->received.count == 0 && fifo_count(&f->queue) == 0 &&
         f->backlog == NULL) {
-        mem_release(mem, FOR_QUEUE, f);
+        session_flow_free(s->shard, f);
         s->flow = NULL;
     }
 }
@@ -95,17 +96,14 @@ bool session_received_add(struct session *s, uint16_t packet_id)
 {
     struct session_flow *f = session_flow(s);
 
-    if (f == NULL || !id_set_add(&f->received, s->shard->mem, packet_id))
-        return false;
-    journal_received(s, packet_id, true);
-    return true;
+    return f != NULL && id_set_add(&f->received, s->shard->mem, packet_id);
 }
 
 bool session_received_remove(struct session *s, uint16_t packet_id)
 {
     if (s->flow == NULL || !id_set_remove(&s->flow->received, s->shard->mem, packet_id))
         return false;
-    journal_received(s, packet_id, false);
+    journal_received_end(s, packet_id);
     return true;
 }
 

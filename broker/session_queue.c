@@ -190,11 +190,18 @@ bool session_stores(const struct session *s, struct publication *pub)
     return s->durable && s->shard->journal != NULL && journal_wants(s->shard, pub);
 }
 
+static bool record(struct session *s, struct delivery *d, const struct publication *pub)
+{
+    if (!s->arriving)
+        return journal_add(s, d, pub, 0, s->conn != NULL ? HASTE_HOPE : HASTE_NOW);
+    journal_park(s, d);
+    return true;
+}
+
 void session_enqueue(struct session *s, struct publication *pub, const struct claim *claim,
                      uint8_t qos)
 {
     struct shard *sh = s->shard;
-    enum journal_haste haste = s->conn != NULL ? HASTE_HOPE : HASTE_NOW;
     struct session_flow *f = session_flow(s);
     struct delivery d;
 
@@ -205,7 +212,7 @@ void session_enqueue(struct session *s, struct publication *pub, const struct cl
     }
     if (!make_room(s, message_size(d.msg), qos))
         drop(s, &d, qos == 0 ? DROP_QOS0_CONGESTED : DROP_QUEUE_FULL);
-    else if (qos > 0 && session_stores(s, pub) && !journal_add(s, &d, pub, 0, haste))
+    else if (qos > 0 && session_stores(s, pub) && !record(s, &d, pub))
         drop(s, &d, DROP_NO_MEMORY);
     else
         session_requeue(s, &d);

@@ -198,7 +198,8 @@ static bool store_allows(struct session *s, const struct inflight_entry *e)
         backlog_read_on(s);
         return false;
     }
-    if (e->d.qos == 2 && !journal_committed(s->shard, &e->d)) {
+    if (e->d.qos == 2 && (!journal_committed(s->shard, &e->d) ||
+                          (e->d.guarded && !guard_released(s->shard, e->d.uid)))) {
         wait_for_commit(s);
         return false;
     }

@@ -163,6 +163,7 @@ void shard_turn_begin(struct shard *sh)
 
 void shard_hand_over(struct shard *sh)
 {
+    guard_turn(sh);
     posts_answer(sh);
     journal_turn_end(sh);
     posts_send(sh);
@@ -174,6 +175,7 @@ void shard_turn_end(struct shard *sh)
 {
     run_jobs(sh);
     close_failing(sh);
+    guard_turn(sh);
     journal_turn_end(sh);
     posts_answer(sh);
     posts_send(sh); /* first, so that other shards work while this one writes */

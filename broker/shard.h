@@ -14,6 +14,7 @@
 #include "broker/broker.h"
 #include "broker/connection.h"
 #include "broker/counters.h"
+#include "broker/guard.h"
 #include "broker/image.h"
 #include "broker/interest.h"
 #include "broker/journal.h"
@@ -66,6 +67,7 @@ struct shard {
     struct interest interest;         /* read by all shards */
     struct interest durable_interest; /* the same, of durable sessions only */
     struct journal *journal;          /* NULL: nothing is stored */
+    struct guard guard;
 
     struct map sessions; /* by client identifier */
     struct list all_sessions;

@@ -322,6 +322,7 @@ static void depart(struct shard *sh, struct departure *d)
 
     journal_hurry(sh); /* what is recorded here comes before what the new shard records */
     backlog_forget(s);
+    guard_note(s);
     retained_cancel(s, (struct mqtt_str){NULL, 0});
     session_leave_all(s);
     session_share_messages(s);
@@ -331,6 +332,20 @@ static void depart(struct shard *sh, struct departure *d)
     send_session(sh, d->to, d->token, s);
     list_remove(&d->link);
     mem_release(sh->mem, FOR_SESSION, d);
+}
+
+uint64_t takeover_parked_turn(const struct shard *sh)
+{
+    uint64_t turn = UINT64_MAX;
+
+    LIST_EACH (l, &sh->arrivals) {
+        const struct session *s = LIST_ITEM(l, struct arrival, link)->collecting;
+
+        if (s != NULL && s->flow != NULL && s->flow->parked_turn != 0 &&
+            s->flow->parked_turn < turn)
+            turn = s->flow->parked_turn;
+    }
+    return turn;
 }
 
 void takeover_committed(struct shard *sh)
@@ -470,6 +485,7 @@ static void serve_asks(struct shard *sh, struct list *asks, struct mqtt_str clie
 static struct session *receive(struct shard *sh, struct arrival *a, struct session *old)
 {
     struct session *s = a->collecting;
+    uint64_t parked;
 
     if (old == NULL || s == NULL) {
         ASSERT(s == NULL);
@@ -479,8 +495,10 @@ static struct session *receive(struct shard *sh, struct arrival *a, struct sessi
         }
         return NULL;
     }
+    parked = s->flow != NULL ? s->flow->parked_turn : 0;
     inherit(s, old);
     s->arriving = false;
+    journal_unpark(s, parked);
     if (session_register(sh, s) != 0) {
         session_leave_all(s);
         session_discard(sh, s);
@@ -601,15 +619,28 @@ void takeover_abandon(struct connection *c)
     c->arrival = NULL;
 }
 
+static void arrival_free(struct shard *sh, struct arrival *a)
+{
+    struct session *s = a->collecting;
+    struct list *l;
+
+    ASSERT(a->conn == NULL);
+    while ((l = list_pop_front(&a->asks)) != NULL)
+        mem_release(sh->mem, FOR_SESSION, LIST_ITEM(l, struct ask, link));
+    if (s != NULL) {
+        session_leave_all(s);
+        session_discard(sh, s);
+    }
+    mem_release(sh->mem, FOR_SESSION, a);
+}
+
+/* What is still under way waits for a store that does not commit any more. */
 void takeover_fini(struct shard *sh)
 {
     struct list *l;
 
-    while ((l = list_pop_front(&sh->arrivals)) != NULL) {
-        struct arrival *a = LIST_ITEM(l, struct arrival, link);
-
-        ASSERT(a->conn == NULL && list_empty(&a->asks));
-        mem_release(sh->mem, FOR_SESSION, a);
-    }
-    ASSERT(list_empty(&sh->departures));
+    while ((l = list_pop_front(&sh->arrivals)) != NULL)
+        arrival_free(sh, LIST_ITEM(l, struct arrival, link));
+    while ((l = list_pop_front(&sh->departures)) != NULL)
+        mem_release(sh->mem, FOR_SESSION, LIST_ITEM(l, struct departure, link));
 }

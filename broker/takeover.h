@@ -23,6 +23,7 @@
  * claim, since a shard may have the session and wait for it to come back at the same time. */
 #ifndef BROKER_TAKEOVER_H
 #define BROKER_TAKEOVER_H
+#include <stdint.h>
 
 struct connection;
 struct shard;
@@ -34,6 +35,10 @@ void takeover_connect(struct connection *c);
 
 /* The connection that waits for a session is going away. */
 void takeover_abandon(struct connection *c);
+
+/* The first turn of which messages for sessions on their way here are parked (journal.h);
+ * UINT64_MAX: there are none. */
+uint64_t takeover_parked_turn(const struct shard *sh);
 
 /* More is committed: sessions that waited for that may go. */
 void takeover_committed(struct shard *sh);

@@ -39,7 +39,7 @@ struct filter_part {
 struct delivery_part {
     uint64_t uid, group;
     uint32_t sub_ids_len;
-    uint8_t qos, state, retain;
+    uint8_t qos, state, retain, guarded;
 };
 
 struct message_part {
@@ -61,7 +61,9 @@ static unsigned parts_of(const struct store_record *r)
     case STORE_FILTER_END: return PART_FILTER;
     case STORE_DELIVERY: return PART_DELIVERY | (r->message.topic.len > 0 ? PART_MESSAGE : 0);
     case STORE_DELIVERY_STATE:
-    case STORE_DELIVERY_END: return PART_DELIVERY;
+    case STORE_DELIVERY_END:
+    case STORE_QUEUE_DROP:
+    case STORE_RECEIVED: return PART_DELIVERY;
     case STORE_RETAINED:
     case STORE_RETAINED_END: return PART_MESSAGE;
     case STORE_BACKLOG:
@@ -149,7 +151,8 @@ static uint8_t *put_delivery(uint8_t *to, const struct store_record *r)
                               .sub_ids_len = (uint32_t)r->sub_ids.len,
                               .qos = r->qos,
                               .state = r->state,
-                              .retain = r->retain};
+                              .retain = r->retain,
+                              .guarded = r->guarded};
 
     return put_text(put(to, &p, sizeof p), r->sub_ids);
 }
@@ -261,6 +264,7 @@ static void get_delivery(const uint8_t **from, struct store_record *out)
     out->qos = p.qos;
     out->state = p.state;
     out->retain = p.retain;
+    out->guarded = p.guarded;
     out->sub_ids = get_text(from, p.sub_ids_len);
 }
 

@@ -11,7 +11,15 @@
 #define SIGN ((uint64_t)1 << 63) /* groups are compared as signed numbers */
 
 /* Kinds in the order in which they stand in the array. */
-enum rank { RANK_BODY, RANK_SESSION, RANK_FILTER, RANK_RECEIVED, RANK_DELIVERY, RANK_RETAINED };
+enum rank {
+    RANK_BODY,
+    RANK_LARGEST,
+    RANK_SESSION,
+    RANK_FILTER,
+    RANK_RECEIVED,
+    RANK_DELIVERY,
+    RANK_RETAINED
+};
 
 /* What makes a record the same record. */
 struct key {
@@ -22,7 +30,8 @@ struct key {
 };
 
 /* A stored record: a batch of one, so that its texts are its own; the key's text is in it. A
- * delivery is without its message: that is a BODY. */
+ * delivery is without its message: that is a BODY. LARGEST: the largest uid that a session has
+ * RECEIVED. */
 struct entry {
     struct key key;
     struct store_batch batch;
@@ -235,9 +244,24 @@ static void put_delivery(struct memory_store *m, const struct store_record *r)
     struct store_record without = *r;
     struct key k = key_of(r);
 
-    put_body(m, r, find(m, &k) == NULL);
+    if (find(m, &k) != NULL)
+        return;
+    put_body(m, r, true);
     without.message = (struct store_message){0};
     put(m, &without);
+}
+
+static void put_received(struct memory_store *m, const struct store_record *r)
+{
+    struct key k = {.rank = RANK_LARGEST, .session = r->session};
+    struct entry *e = find(m, &k);
+
+    put(m, r);
+    if (e == NULL)
+        e = insert(m, &k);
+    else if (record_of(e).uid >= r->uid)
+        return;
+    set_record(m, e, r);
 }
 
 static void remove_key(struct memory_store *m, const struct key *k)
@@ -283,9 +307,11 @@ static bool is_delivery_of(const struct memory_store *m, size_t at, uint64_t ses
            m->entries[at]->key.session == session;
 }
 
-static void drop_first_queued(struct memory_store *m, uint64_t session)
+static void drop_first_queued(struct memory_store *m, const struct store_record *r)
 {
-    for (size_t at = next_delivery(m, session, 0, 0); is_delivery_of(m, at, session); at++) {
+    size_t at = next_delivery(m, r->session, r->uid, r->group);
+
+    for (; is_delivery_of(m, at, r->session); at++) {
         struct key k = m->entries[at]->key;
 
         if (record_of(m->entries[at]).state == STORE_QUEUED) {
@@ -333,7 +359,8 @@ static void apply(struct memory_store *m, const struct store_record *r)
     case STORE_RETAINED_END: remove_key(m, &k); break;
     case STORE_DELIVERY: put_delivery(m, r); break;
     case STORE_DELIVERY_STATE: change_state(m, r); break;
-    case STORE_QUEUE_DROP: drop_first_queued(m, r->session); break;
+    case STORE_QUEUE_DROP: drop_first_queued(m, r); break;
+    case STORE_RECEIVED: put_received(m, r); break;
     default: put(m, r); break;
     }
 }
@@ -497,6 +524,34 @@ static int recover_deliveries(const struct memory_store *m, size_t *at, store_re
     return rc == 0 && backlog.messages > 0 ? fn(arg, &backlog) : rc;
 }
 
+/* Its publisher will send the message again. */
+static bool is_void(const struct memory_store *m, const struct entry *e)
+{
+    struct store_record r;
+    struct key session = {.rank = RANK_SESSION}, largest = {.rank = RANK_LARGEST};
+    struct entry *received;
+
+    if (e->key.rank != RANK_DELIVERY || !record_of(e).guarded)
+        return false;
+    r = whole(m, e);
+    session.session = largest.session = r.message.publisher;
+    received = find(m, &largest);
+    return find(m, &session) != NULL && (received == NULL || record_of(received).uid < r.uid);
+}
+
+static void remove_void(struct memory_store *m)
+{
+    for (size_t i = m->n; i-- > 0;) {
+        struct key k = m->entries[i]->key;
+        size_t before = m->n;
+
+        if (!is_void(m, m->entries[i]))
+            continue;
+        remove_key(m, &k);
+        i -= before - m->n - 1; /* bodies stand in front */
+    }
+}
+
 static int recover(struct store *s, store_record_fn *fn, void *arg)
 {
     struct memory_store *m = memory(s);
@@ -505,7 +560,8 @@ static int recover(struct store *s, store_record_fn *fn, void *arg)
     int rc = fn(arg, &r);
     size_t at = 0;
 
-    while (at < m->n && m->entries[at]->key.rank == RANK_BODY)
+    remove_void(m);
+    while (at < m->n && m->entries[at]->key.rank < RANK_SESSION)
         at++;
     while (at < m->n && rc == 0) {
         if (m->entries[at]->key.rank == RANK_DELIVERY) {

@@ -3,7 +3,8 @@
  * stream of records, except for the messages that wait in queues: of these only their number; they
  * are read a page at a time when their client is there to take them.
  *
- * What is kept, by key (a record with the key of one that is there replaces it):
+ * What is kept, by key (a record with the key of one that is there replaces it, but a DELIVERY: the
+ * one that is there stays as it is):
  *
  *     SESSION    session               a client's session: identifier, expiry, Will
  *     FILTER     session, filter       a subscription, "$share/..." included
@@ -18,6 +19,11 @@
  *
  * The deliveries of a session have the order of their uids, and for one uid that of the groups,
  * taken as signed numbers. Session numbers and uids are 1 .. 2^63 - 1.
+ *
+ * A QoS 2 message of a durable session is sent again by its client exactly when its RECEIVED is not
+ * committed. Deliveries that are committed before it are therefore guarded: when the store is
+ * recovered, and the publisher's session is there and has not RECEIVED a uid as large, they are
+ * void, and removed.
  *
  * A store may remove, by itself, QUEUED deliveries and retained messages that have expired: a page
  * shows what is left. So that who counts along need not know, as many QUEUE_DROPs of that session
@@ -40,7 +46,7 @@ enum store_kind {
     STORE_DELIVERY,
     STORE_DELIVERY_STATE, /* a DELIVERY changes packet_id and state, and nothing else */
     STORE_DELIVERY_END,
-    STORE_QUEUE_DROP, /* the first QUEUED delivery of a session is removed */
+    STORE_QUEUE_DROP, /* the first QUEUED delivery of a session behind uid, group is removed */
     STORE_RECEIVED,
     STORE_RECEIVED_END,
     STORE_RETAINED,
@@ -87,12 +93,13 @@ struct store_record {
     struct str filter;
     uint32_t sub_id;
     uint8_t options;
-    /* DELIVERY; RECEIVED has a packet_id, too */
+    /* DELIVERY; RECEIVED has packet_id and uid, QUEUE_DROP uid and group. A session keeps the
+     * largest uid that it has RECEIVED, whatever becomes of the record. */
     uint64_t uid, group;
     struct str sub_ids; /* Subscription Identifiers, 4 bytes each in the machine's order */
     uint16_t packet_id;
     uint8_t qos, state; /* state: enum store_delivery_state */
-    bool retain;
+    bool retain, guarded;
     /* DELIVERY, RETAINED, and the Will of SESSION. A DELIVERY without a body (topic.len 0): the
      * message has been given with this uid before, in this batch or in an earlier one of which a
      * delivery is left; recovered ones never have one. */

@@ -184,14 +184,14 @@ static void test_refused_stranger(void)
 /* ---- PUBLISH and SUBSCRIBE ---- */
 
 /* Says no to "secret/...". */
-struct guard {
+struct doorman {
     int answer;
     uint8_t qos;
     bool retain;
     const char *username;
 };
 
-static int guarded(struct mqtt_str topic, const struct guard *g)
+static int guarded(struct mqtt_str topic, const struct doorman *g)
 {
     return topic.len >= 7 && memcmp(topic.p, "secret/", 7) == 0 ? g->answer : 0;
 }
@@ -199,7 +199,7 @@ static int guarded(struct mqtt_str topic, const struct guard *g)
 static int on_publish_asked(void *arg, const struct auth_client *who, struct mqtt_str topic,
                             uint8_t qos, bool retain)
 {
-    const struct guard *g = arg;
+    const struct doorman *g = arg;
 
     CHECK(is(who->client_id, "c"));
     CHECK(is(who->username, g->username));
@@ -211,7 +211,7 @@ static int on_publish_asked(void *arg, const struct auth_client *who, struct mqt
 static int on_subscribe_asked(void *arg, const struct auth_client *who, struct mqtt_str filter,
                               uint8_t qos)
 {
-    const struct guard *g = arg;
+    const struct doorman *g = arg;
 
     CHECK(is(who->client_id, "c"));
     CHECK_INT(qos, g->qos);
@@ -223,7 +223,7 @@ static int on_subscribe_asked(void *arg, const struct auth_client *who, struct m
 static void publish_refused(int version)
 {
     for (uint8_t qos = 0; qos <= 2; qos++) {
-        struct guard g = {
+        struct doorman g = {
             .answer = MQTT_RC_NOT_AUTHORIZED, .qos = qos, .retain = true, .username = NULL};
         uint8_t reason = version == 5 ? MQTT_RC_NOT_AUTHORIZED : 0;
         struct net n;
@@ -268,7 +268,7 @@ static void test_publish_refused(void)
  * knows only grants and is closed [v5 MQTT-3.9.3-2] [v3 MQTT-3.9.3-2]. */
 static void subscribe_refused(int version)
 {
-    struct guard g = {.answer = 0, .qos = 1};
+    struct doorman g = {.answer = 0, .qos = 1};
     struct net n;
     struct client *c, *pub;
     struct mqtt_packet p = {.type = MQTT_SUBSCRIBE};
@@ -321,7 +321,7 @@ static void will_refused(int version)
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct broker_config config = broker_config_default();
-        struct guard g = {
+        struct doorman g = {
             .answer = MQTT_RC_NOT_AUTHORIZED, .qos = 1, .retain = true, .username = "u"};
         struct mqtt_packet p;
         struct net n;

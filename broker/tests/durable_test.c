@@ -240,8 +240,8 @@ static void test_slow(void)
 
 /* ---- QoS 2, step by step ---- */
 
-/* To the client: the packet identifier is stored before the PUBLISH goes out, the release before the
- * PUBREL; after a crash at any point the client gets the message once. */
+/* To the client: the packet identifier is stored before the PUBLISH goes out, the release before
+ * the PUBREL; after a crash at any point the client gets the message once. */
 static void test_qos2_out(void)
 {
     for (int crash = 0; crash < 5; crash++) {

@@ -304,28 +304,89 @@ static void test_shared_bodies(void)
     teardown();
 }
 
-/* A DELIVERY with the key of one that is there: the same message, another state. */
-static void test_replaced_delivery(void)
+/* A DELIVERY with the key of one that is there changes nothing. */
+static void test_delivery_again(void)
 {
     struct store_record d = a_delivery(1, 7, "body");
+    static const char want[] = "delivery 1 uid=7 packet=3 state=1 qos=2 ids=abcd\n"
+                               "queue #000000 delivery 1 uid=7 packet=3 state=1 qos=2 ids=abcd"
+                               " topic=t payload=body message_qos=1\n"
+                               "session 1 client=one expiry=60 version=5\n";
 
     setup();
     put(a_session(1, "one"));
-    put(d);
     d.qos = 2;
     d.state = STORE_SENT;
     d.packet_id = 3;
     d.sub_ids = STR("abcd");
     put(d);
+    put(a_delivery(1, 7, "body"));
+    CHECK_STATE(want);
     d.message = (struct store_message){0};
     d.packet_id = 4;
     put(d);
-    CHECK_STATE("delivery 1 uid=7 packet=4 state=1 qos=2 ids=abcd\n"
-                "queue #000000 delivery 1 uid=7 packet=4 state=1 qos=2 ids=abcd topic=t"
-                " payload=body message_qos=1\n"
-                "session 1 client=one expiry=60 version=5\n");
+    CHECK_STATE(want);
     put_as(d, STORE_DELIVERY_END);
     CHECK_STATE("session 1 client=one expiry=60 version=5\n");
+    teardown();
+}
+
+static struct store_record guarded(uint64_t session, uint64_t uid, uint64_t publisher)
+{
+    struct store_record r = a_delivery(session, uid, "m");
+
+    r.guarded = true;
+    r.message.publisher = publisher;
+    return r;
+}
+
+static void receive(uint64_t session, uint64_t uid)
+{
+    struct store_record r = a_received(session, 5);
+
+    r.uid = uid;
+    put(r);
+}
+
+/* A guarded delivery counts when its publisher has RECEIVED a uid as large, or is not there. */
+static void test_guarded(void)
+{
+    setup();
+    put(a_session(1, "subscriber"));
+    put(a_session(2, "publisher"));
+    put(guarded(1, 11, 2));
+    put(guarded(1, 12, 3));
+    put(guarded(2, 13, 2));
+    put(a_delivery(1, 14, "m"));
+    CHECK_STATE("backlog 1 messages=2 bytes=4\n"
+                "queue #000000 delivery 1 uid=12 qos=1 publisher=3 topic=t payload=m"
+                " message_qos=1\n"
+                "queue #000001 delivery 1 uid=14 qos=1 topic=t payload=m message_qos=1\n"
+                "session 1 client=subscriber expiry=60 version=5\n"
+                "session 2 client=publisher expiry=60 version=5\n");
+    put(guarded(1, 21, 2));
+    put(guarded(1, 22, 2));
+    put(guarded(1, 23, 2));
+    receive(2, 22);
+    put_as(a_received(2, 5), STORE_RECEIVED_END);
+    put(a_session(2, "publisher"));
+    CHECK_STATE("backlog 1 messages=4 bytes=8\n"
+                "queue #000000 delivery 1 uid=12 qos=1 publisher=3 topic=t payload=m"
+                " message_qos=1\n"
+                "queue #000001 delivery 1 uid=14 qos=1 topic=t payload=m message_qos=1\n"
+                "queue #000002 delivery 1 uid=21 qos=1 publisher=2 topic=t payload=m"
+                " message_qos=1\n"
+                "queue #000003 delivery 1 uid=22 qos=1 publisher=2 topic=t payload=m"
+                " message_qos=1\n"
+                "session 1 client=subscriber expiry=60 version=5\n"
+                "session 2 client=publisher expiry=60 version=5\n");
+    put_as(a_session(2, ""), STORE_SESSION_END);
+    put(a_session(2, "publisher")); /* remembers nothing */
+    put_as(guarded(1, 12, 3), STORE_DELIVERY_END);
+    put_as(a_delivery(1, 14, "m"), STORE_DELIVERY_END);
+    put(guarded(1, 31, 2));
+    CHECK_STATE("session 1 client=subscriber expiry=60 version=5\n"
+                "session 2 client=publisher expiry=60 version=5\n");
     teardown();
 }
 
@@ -355,7 +416,12 @@ static void test_queue_drop(void)
                 "queue #000001 delivery 1 uid=4 qos=1 topic=t payload=c message_qos=1\n"
                 "session 1 client=one expiry=60 version=5\n"
                 "session 2 client=two expiry=60 version=5\n");
+    drop.uid = 4;
+    put(drop); /* none is behind it */
+    drop.uid = 3;
+    drop.group = 1;
     put(drop);
+    drop.uid = drop.group = 0;
     put(drop); /* none is left */
     drop.session = 2;
     put(drop);
@@ -820,12 +886,12 @@ static void test_random(void)
     memory_store_free(&model);
 }
 
-#define CONTRACT                                                                              \
-    test_fields, test_replace_and_remove, test_what_is_not_there, test_order_in_a_batch,      \
-        test_delivery_states, test_shared_bodies, test_replaced_delivery, test_queue_drop,    \
-        test_session_end, test_session_begins_anew, test_recovery_stops, test_recovery_order, \
-        test_clock, test_pages, test_pages_of_groups, test_pages_in_order, test_shards,       \
-        test_close_commits, test_stats, test_failing, test_random
+#define CONTRACT                                                                                \
+    test_fields, test_replace_and_remove, test_what_is_not_there, test_order_in_a_batch,        \
+        test_delivery_states, test_shared_bodies, test_delivery_again, test_guarded,            \
+        test_queue_drop, test_session_end, test_session_begins_anew, test_recovery_stops,       \
+        test_recovery_order, test_clock, test_pages, test_pages_of_groups, test_pages_in_order, \
+        test_shards, test_close_commits, test_stats, test_failing, test_random
 
 #define NAMES_OF(...) #__VA_ARGS__
 #define NAMES(...)    NAMES_OF(__VA_ARGS__)

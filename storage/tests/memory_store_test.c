@@ -38,8 +38,8 @@ static void test_batch_size(void)
         size_t most;
     } rows[] = {
         {STORE_SESSION, 80},      {STORE_SESSION_END, 16},    {STORE_DELIVERY, 96},
-        {STORE_DELIVERY_END, 40}, {STORE_DELIVERY_STATE, 40}, {STORE_QUEUE_DROP, 16},
-        {STORE_RECEIVED, 16},     {STORE_RECEIVED_END, 16},   {STORE_FILTER, 40},
+        {STORE_DELIVERY_END, 40}, {STORE_DELIVERY_STATE, 40}, {STORE_QUEUE_DROP, 40},
+        {STORE_RECEIVED, 40},     {STORE_RECEIVED_END, 16},   {STORE_FILTER, 40},
         {STORE_CLOCK, 64},        {STORE_BACKLOG, 64},
     };
 

@@ -131,6 +131,7 @@ static void deliveries(struct ops *o, struct store_batch *b)
         r.group = below(o, 4) == 0 ? ops_random(o) : 0;
         r.state = below(o, 3) == 0 ? STORE_SENT : STORE_QUEUED;
         r.packet_id = r.state == STORE_SENT ? (uint16_t)(1 + below(o, 1000)) : 0;
+        r.guarded = below(o, 4) == 0;
         if (r.session == 0)
             continue;
         add(b, &r);
@@ -159,6 +160,9 @@ static void queue_drop(struct ops *o, struct store_batch *b)
 {
     struct store_record r = {.kind = STORE_QUEUE_DROP, .session = any_session(o)};
 
+    if (below(o, 2) == 0)
+        r.uid = o->recent[below(o, OPS_RECENT)].uid;
+
     if (r.session != 0)
         add(b, &r);
 }
@@ -167,7 +171,8 @@ static void received(struct ops *o, struct store_batch *b)
 {
     struct store_record r = {.kind = below(o, 2) == 0 ? STORE_RECEIVED : STORE_RECEIVED_END,
                              .session = any_session(o),
-                             .packet_id = (uint16_t)(1 + below(o, 10))};
+                             .packet_id = (uint16_t)(1 + below(o, 10)),
+                             .uid = o->last_uid};
 
     if (r.session != 0)
         add(b, &r);
