@@ -693,6 +693,7 @@ static int get_close(int fd, bool *ended, char *text, size_t size)
 
 static void handshakes(int port)
 {
+    static char large[6000];
     static const struct {
         const char *what, *request;
         int status;
@@ -723,7 +724,13 @@ static void handshakes(int port)
         {"Connection without Upgrade [WS-HS-04]",
          GET "Connection: keep-alive\r\nUpgrade: websocket\r\n" VERSION KEY MQTT "\r\n", 400, ""},
         {"another upgrade [WS-HS-03]",
-         GET "Connection: Upgrade\r\nUpgrade: wibble\r\n" VERSION KEY MQTT "\r\n", 403, ""},
+         GET "Connection: Upgrade\r\nUpgrade: wibble\r\n" VERSION KEY MQTT "\r\n", 404,
+         "no such page"},
+        {"garbage [WS-HS-08]", "\x10\x0d is no HTTP\r\n\r\n", 400, "no HTTP"},
+        {"no method [WS-HS-08]", "\r\n\r\n", 400, "no HTTP"},
+        {"header without colon [WS-HS-08]", GET "nonsense\r\n" UPGRADE VERSION KEY MQTT "\r\n", 400,
+         "no HTTP"},
+        {"header too large [WS-HS-08]", large, 431, "cookies"},
         {"no upgrade", GET "\r\n", 404, "no such page"},
         {"page refused with a body [WS-HS-16]",
          "GET /403 HTTP/1.1\r\nHost: h\r\n" UPGRADE VERSION KEY MQTT "\r\n", 403, "not from there"},
@@ -748,6 +755,8 @@ static void handshakes(int port)
     };
     char b[2048];
 
+    memset(large, 'x', sizeof(large) - 1);
+    memcpy(large, GET "Cookie: ", strlen(GET "Cookie: "));
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         int fd = dial(port), got;
 
@@ -757,7 +766,7 @@ static void handshakes(int port)
         if (strstr(t[i].what, "vhost"))
             check(!strcasestr(b, "extensions"),
                   "handshake: ... and it is not served by that vhost");
-        if (got != 101 && strcmp(t[i].what, "no upgrade"))
+        if (got != 101 && got != 404)
             check(recv(fd, b, 1, 0) == 0, "handshake: %s: connection ends", t[i].what);
         close(fd);
     }
