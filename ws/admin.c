@@ -14,10 +14,10 @@ static int health(struct link *k)
     const struct broker *b = k->loop->server->broker;
 
     if (atomic_load_explicit(&b->draining, memory_order_relaxed))
-        return http_answer(k, 503, "text/plain", "shutting down\n", 14);
+        return http_text(k, 503, "shutting down\n");
     if (atomic_load_explicit(&b->memory_pressure, memory_order_relaxed) != MEMORY_OK)
-        return http_answer(k, 200, "text/plain", "degraded: memory\n", 17);
-    return http_answer(k, 200, "text/plain", "ok\n", 3);
+        return http_text(k, 200, "degraded: memory\n");
+    return http_text(k, 200, "ok\n");
 }
 
 static int metrics(struct link *k)
@@ -38,16 +38,13 @@ static int metrics(struct link *k)
 
 int admin_request(struct link *k)
 {
-    char path[64];
-    int rc;
+    const char *path = http_path(k);
 
-    if (lws_hdr_copy(k->wsi, path, sizeof path, WSI_TOKEN_GET_URI) < 0)
-        path[0] = '\0';
+    if (!http_is_get(k) && !http_is_head(k))
+        return http_text(k, 405, "These pages are read with GET.\n");
     if (strcmp(path, "/healthz") == 0)
-        rc = health(k);
-    else if (strcmp(path, "/metrics") == 0)
-        rc = metrics(k);
-    else
-        rc = http_answer(k, 404, "text/plain", "There are: /healthz, /metrics\n", 30);
-    return rc < 0 ? -1 : lws_http_transaction_completed(k->wsi);
+        return health(k);
+    if (strcmp(path, "/metrics") == 0)
+        return metrics(k);
+    return http_text(k, 404, "There are: /healthz, /metrics\n");
 }

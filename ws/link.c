@@ -64,6 +64,8 @@ struct link *link_new(struct socket *so, const struct sockaddr_storage *from)
     k->socket = so;
     k->how = ws_protocol_is_websocket(so->config->protocol) ? LWS_WRITE_BINARY : LWS_WRITE_RAW;
     timer_init(&k->ping, on_ping_timer);
+    /* lws has timeouts of its own for handshakes, but in seconds, and one for all listeners. */
+    timer_start(&sh->timers, &k->ping, sh->now_ms + so->config->handshake_timeout_ms);
     set_peer(k, from);
     atomic_fetch_add_explicit(&k->socket->listener->open, 1, memory_order_relaxed);
     return k;
@@ -328,12 +330,15 @@ static void on_closed(struct link *k)
         connection_closed(c);
 }
 
-/* lws has timeouts of its own for handshakes, but one for all listeners. */
-static void limit_handshake(struct link *k)
+/* From here on lws has the link, and lets it go with WSI_DESTROY. (It knows the opaque data only
+ * after this callback.) */
+static void on_created(struct lws *wsi)
 {
-    struct shard *sh = k->loop->shard;
+    struct ws_loop *l = lws_context_user(lws_get_context(wsi));
 
-    timer_start(&sh->timers, &k->ping, sh->now_ms + k->socket->config->handshake_timeout_ms);
+    ASSERT(l->adopting != NULL);
+    l->adopting->wsi = wsi;
+    lws_set_opaque_user_data(wsi, l->adopting);
 }
 
 static void on_destroyed(struct link *k)
@@ -348,19 +353,19 @@ static void on_destroyed(struct link *k)
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t len)
 {
-    struct link *k = wsi == NULL ? NULL : lws_get_opaque_user_data(wsi);
+    struct link *k;
 
     (void)user;
+    if (reason == LWS_CALLBACK_WSI_CREATE)
+        on_created(wsi);
+    k = wsi == NULL ? NULL : lws_get_opaque_user_data(wsi);
     if (k == NULL)
         return 0; /* of the context or a vhost, not of a connection */
     ASSERT(k->magic == LINK_MAGIC);
-    k->wsi = wsi;
     loop_enter(k->loop);
     switch (reason) {
-    case LWS_CALLBACK_WSI_CREATE: limit_handshake(k); return 0;
-    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return upgrade_confirm(k);
-    case LWS_CALLBACK_HTTP:
-        return k->socket->listener->admin ? admin_request(k) : upgrade_plain_http(k);
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return upgrade_request(k, in);
+    case LWS_CALLBACK_HTTP: return plain_request(k);
     case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY: return confirm_extension(k);
     case LWS_CALLBACK_ESTABLISHED: return on_established(k);
     case LWS_CALLBACK_RAW_ADOPT: return open_connection(k);

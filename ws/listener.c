@@ -178,8 +178,9 @@ static void adopt(struct socket *so, int fd, const struct sockaddr_storage *from
     if (ws_protocol_has_tls(cfg->protocol))
         d.type |= LWS_ADOPT_ALLOW_SSL;
     so->loop->adopting = k;
-    /* On failure lws has closed fd, and ended the link if it got that far. */
-    if (lws_adopt_descriptor_vhost_via_info(&d) == NULL && so->loop->adopting == k)
+    /* On failure lws has closed fd, and has ended the link, or will, if it got that far. */
+    if (lws_adopt_descriptor_vhost_via_info(&d) == NULL && so->loop->adopting == k &&
+        k->wsi == NULL)
         link_free(k);
     so->loop->adopting = NULL;
 }

@@ -185,15 +185,25 @@ static void wake(void *arg)
     uv_async_send(&((struct ws_loop *)arg)->wake);
 }
 
-static void log_line(lws_log_cx_t *cx, int level, const char *line, size_t len)
+/* What an operator has to act on our own code says; the library does not tell whose fault it is. */
+static void log_line(int level, const char *line)
 {
-    struct str text = str_trim((struct str){line, len});
-
-    (void)cx;
     if (level == LLL_ERR)
-        LOG(LOG_ERROR, "libwebsockets", LOG_STR("text", text));
+        LOG(LOG_WARN, "libwebsockets", LOG_STR("text", str_trim(str_from(line))));
     else
-        LOG(LOG_WARN, "libwebsockets", LOG_STR("text", text));
+        LOG(LOG_INFO, "libwebsockets", LOG_STR("text", str_trim(str_from(line))));
+}
+
+static void log_line_of(lws_log_cx_t *cx, int level, const char *line, size_t len)
+{
+    (void)cx;
+    (void)len;
+    log_line(level, line);
+}
+
+void loop_log_init(void)
+{
+    lws_set_log_level(LLL_ERR | LLL_WARN, log_line);
 }
 
 static struct lws_context *context_new(struct ws_loop *l)
@@ -204,12 +214,13 @@ static struct lws_context *context_new(struct ws_loop *l)
     for (size_t i = 0; i < l->server->n_listeners; i++)
         if (l->sockets[i].config->max_header_size > header)
             header = l->sockets[i].config->max_header_size;
-    l->log.u.emit_cx = log_line;
+    l->log.u.emit_cx = log_line_of;
     l->log.lll_flags = LLL_ERR | LLL_WARN | LLLF_LOG_CONTEXT_AWARE;
     return lws_create_context(&(struct lws_context_creation_info){
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
                    LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
         .foreign_loops = loops,
+        .user = l,
         .pt_serv_buf_size = READ_SIZE,
         .max_http_header_data = (unsigned short)(header < UINT16_MAX ? header : UINT16_MAX),
         .log_cx = &l->log});

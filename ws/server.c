@@ -175,6 +175,7 @@ struct ws_server *ws_server_new(struct broker *b, const struct ws_config *config
     }
     if (!ws_check(config, err) || !take_lock(s, err) || !bind_all(s, err))
         goto failed;
+    loop_log_init();
     for (unsigned i = 0; i < s->n_loops; i++)
         if (!loop_init(&s->loops[i], err))
             goto failed;

@@ -95,10 +95,9 @@ struct ws_server {
 /* One network connection. Its memory is the shard's; lws keeps the pointer as opaque user data. */
 struct link {
     uint32_t magic;
-    bool closing;   /* close() was called, or the connection is refused */
-    bool deflate;   /* permessage-deflate was negotiated */
-    bool pinged;    /* a ping of ours is unanswered */
-    bool http_sent; /* an answer to the HTTP request went out */
+    bool closing; /* close() was called, or the connection is refused */
+    bool deflate; /* permessage-deflate was negotiated */
+    bool pinged;  /* a ping of ours is unanswered */
     enum close_reason why;
     struct lws *wsi;
     struct ws_loop *loop;
@@ -115,6 +114,9 @@ struct link {
 };
 
 /* ---- loop.c ---- */
+
+/* What libwebsockets writes goes to our log. */
+void loop_log_init(void);
 
 bool loop_init(struct ws_loop *l, struct ws_error *err);
 
@@ -147,16 +149,22 @@ void link_free(struct link *k);
 /* The protocols of all vhosts; the callback of every connection. */
 extern const struct lws_protocols link_protocols[];
 
-/* ---- upgrade.c: the HTTP request in front of a WebSocket ---- */
+/* ---- http.c ---- */
 
-/* What to return from LWS_CALLBACK_HTTP_CONFIRM_UPGRADE. */
-int upgrade_confirm(struct link *k);
+/* Of the request; valid in its callback. */
+const char *http_path(const struct link *k); /* decoded, without the query; "": none */
+bool http_is_get(const struct link *k);
+bool http_is_head(const struct link *k);
 
-/* A request that is none for an upgrade. */
-int upgrade_plain_http(struct link *k);
-
-/* Answer an HTTP request and end the connection: what the HTTP callback has to return. */
+/* Answer and end the connection: what the callback has to return. */
 int http_answer(struct link *k, unsigned status, const char *type, const char *body, size_t len);
+int http_text(struct link *k, unsigned status, const char *text);
+
+/* ---- upgrade.c: what the callbacks for HTTP requests return ---- */
+
+/* upgrade: value of that header. 0: go on, and become a WebSocket. */
+int upgrade_request(struct link *k, const char *upgrade);
+int plain_request(struct link *k);
 
 /* ---- admin.c ---- */
 
