@@ -166,16 +166,20 @@ static bool pending(const struct link *k)
     return k->held != NULL || lws_partial_buffered(k->wsi);
 }
 
+static int send_held(struct link *k)
+{
+    int n = lws_write(k->wsi, k->held + LWS_PRE, k->held_len, k->how);
+
+    mem_release(k->loop->shard->mem, FOR_TRANSPORT, k->held);
+    k->held = NULL;
+    lws_callback_on_writable(k->wsi); /* again, when it is out */
+    return n < 0 ? -1 : 0;
+}
+
 static int on_writable(struct link *k)
 {
-    if (k->held != NULL) {
-        int n = lws_write(k->wsi, k->held + LWS_PRE, k->held_len, k->how);
-
-        mem_release(k->loop->shard->mem, FOR_TRANSPORT, k->held);
-        k->held = NULL;
-        lws_callback_on_writable(k->wsi); /* again, when it is out */
-        return n < 0 ? -1 : 0;
-    }
+    if (k->held != NULL)
+        return send_held(k);
     if (k->closing)
         return end(k);
     if (k->conn != NULL && k->conn->out.blocked)
@@ -192,12 +196,19 @@ static int after_input(struct link *k)
     return k->closing && !k->deflate && !pending(k) ? end(k) : 0;
 }
 
-static bool frame_too_large(const struct link *k, size_t len)
+static uint32_t max_frame_size(const struct link *k)
 {
     const struct ws_listener_config *cfg = k->socket->config;
-    uint64_t max = cfg->max_frame_size;
 
-    return max != 0 && (uint64_t)len + lws_remaining_packet_payload(k->wsi) > max;
+    if (cfg->max_frame_size != 0)
+        return cfg->max_frame_size;
+    return cfg->max_packet_size != 0 ? cfg->max_packet_size
+                                     : k->loop->shard->config.max_packet_size;
+}
+
+static bool frame_too_large(const struct link *k, size_t len)
+{
+    return (uint64_t)len + lws_remaining_packet_payload(k->wsi) > max_frame_size(k);
 }
 
 static int on_frame(struct link *k, const uint8_t *data, size_t len)
@@ -212,6 +223,16 @@ static int on_frame(struct link *k, const uint8_t *data, size_t len)
     else
         connection_input(k->conn, data, len);
     return after_input(k);
+}
+
+/* libwebsockets does not take this frame. What is said now goes out in front of the Close frame that
+ * it sends. */
+static int on_bad_frame(struct link *k)
+{
+    if (k->closing || k->conn == NULL)
+        return 0;
+    connection_fail(k->conn, CLOSE_WS_PROTOCOL);
+    return k->held != NULL && !lws_partial_buffered(k->wsi) ? send_held(k) : 0;
 }
 
 static int on_bytes(struct link *k, const uint8_t *data, size_t len)
@@ -370,6 +391,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_ESTABLISHED: return on_established(k);
     case LWS_CALLBACK_RAW_ADOPT: return open_connection(k);
     case LWS_CALLBACK_RECEIVE: return on_frame(k, in, len);
+    case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL: return on_bad_frame(k);
     case LWS_CALLBACK_RAW_RX: return on_bytes(k, in, len);
     case LWS_CALLBACK_RECEIVE_PONG:
         k->heard_ms = k->loop->shard->now_ms;

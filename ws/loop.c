@@ -82,8 +82,10 @@ static void on_prepare(uv_prepare_t *p)
 {
     struct ws_loop *l = p->loop->data;
 
-    if (l->in_turn && uv_backend_timeout(&l->uv) == 0 && l->rounds < MAX_ROUNDS) {
-        l->rounds++; /* the loop only looks for more before it comes back here */
+    /* With the idle handle active the loop does not wait: it only looks for more before it comes
+     * back here. (uv_backend_timeout() may say 0, too, and the loop waits all the same.) */
+    if (l->in_turn && uv_is_active((uv_handle_t *)&l->idle) && l->rounds < MAX_ROUNDS) {
+        l->rounds++;
         return;
     }
     l->rounds = 0;

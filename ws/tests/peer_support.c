@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -65,6 +66,7 @@ struct peer *peer_dial_tcp(const struct rig *r, const char *listener, int receiv
     p->rig = r;
     p->protocol = protocol_of(r, listener);
     p->version = MQTT_V5;
+    p->pong_len = -1;
     memcpy(p->key, "\x12\x00\xa5\xff", 4);
     p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ASSERT(p->fd >= 0);
@@ -171,7 +173,7 @@ void peer_settle(const struct peer *p)
     while (mono_ms() < end && (unread != 0 || unsent != 0)) {
         int fd = other_end(p);
 
-        if (fd < 0 || ioctl(p->fd, TIOCOUTQ, &unsent) != 0 || ioctl(fd, FIONREAD, &unread) != 0)
+        if (fd < 0 || ioctl(p->fd, SIOCOUTQNSD, &unsent) != 0 || ioctl(fd, FIONREAD, &unread) != 0)
             return; /* the server has closed it */
         sched_yield();
     }
@@ -441,12 +443,19 @@ static bool step(struct peer *p)
             peer_frame(p, FIN | OP_PONG, f.data, f.len);
         break;
     case OP_PONG:
-        p->pongs++;
-        p->pong_len = f.len;
+        p->pong_len = (int)f.len;
         memcpy(p->pong, f.data, f.len);
         break;
     default: on_data(p, &f); break;
     }
+    return true;
+}
+
+bool peer_expect_pong(struct peer *p, const void *data, size_t len)
+{
+    while (p->pong_len != (int)len || memcmp(p->pong, data, len) != 0)
+        if (!CHECK(step(p)))
+            return false;
     return true;
 }
 

@@ -24,20 +24,20 @@ struct peer {
     const struct rig *rig;
     int fd;
     enum ws_protocol protocol;
-    struct tls *tls;       /* NULL: without */
-    struct zip *zip;       /* permessage-deflate; NULL: without */
-    int version;           /* of MQTT, for decoding */
-    uint8_t key[4];        /* that masks frames */
-    bool mute;             /* the server's pings are not answered */
-    bool eof, reset;       /* the server has ended the stream; not as it should */
-    struct bytes raw;      /* received */
-    struct bytes mqtt;     /* of it, what was in binary frames */
-    bool fragmented;       /* a message of the server is unfinished */
-    bool compressed;       /* and that is */
-    unsigned pings, pongs; /* received */
-    uint8_t pong[125];
-    size_t pong_len;
-    int close_code; /* of the server's Close; 0: none; 1005: one without code */
+    struct tls *tls;   /* NULL: without */
+    struct zip *zip;   /* permessage-deflate; NULL: without */
+    int version;       /* of MQTT, for decoding */
+    uint8_t key[4];    /* that masks frames */
+    bool mute;         /* the server's pings are not answered */
+    bool eof, reset;   /* the server has ended the stream; not as it should */
+    struct bytes raw;  /* received */
+    struct bytes mqtt; /* of it, what was in binary frames */
+    bool fragmented;   /* a message of the server is unfinished */
+    bool compressed;   /* and that is */
+    unsigned pings;    /* received */
+    uint8_t pong[125]; /* the last one */
+    int pong_len;      /* -1: none */
+    int close_code;    /* of the server's Close; 0: none; 1005: one without code */
     char close_text[124];
     struct mqtt_packet packet; /* the last one from peer_packet() */
 };
@@ -117,6 +117,9 @@ struct frame {
 
 /* The next frame; checked. False: the end of the stream. */
 bool peer_get_frame(struct peer *p, struct frame *out);
+
+/* Frames are dealt with until a pong with these bytes is among them. */
+bool peer_expect_pong(struct peer *p, const void *data, size_t len);
 
 /* Frames are dealt with until a Close came (then it is answered and the stream must end in order)
  * or the end of the stream. Gives the code, 0: the stream ended without a Close. Frees p. */
