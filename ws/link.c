@@ -244,31 +244,57 @@ static int on_bytes(struct link *k, const uint8_t *data, size_t len)
 
 /* ---- pings: idle proxies keep the connection, and a dead peer shows ---- */
 
+/* When the connection will have been silent for too long in one direction. */
+static uint64_t ping_due_ms(const struct link *k)
+{
+    uint64_t ms = k->sent_ms < k->heard_ms ? k->sent_ms : k->heard_ms;
+
+    return (ms > k->pinged_ms ? ms : k->pinged_ms) + k->socket->config->ping_interval_ms;
+}
+
+/* Bytes that come move nothing but heard_ms: the timer looks once an interval. */
 static void arm_ping(struct link *k)
 {
     const struct ws_listener_config *cfg = k->socket->config;
-    struct shard *sh = k->loop->shard;
-    uint32_t wait_ms = k->pinged ? cfg->ping_timeout_ms : cfg->ping_interval_ms;
+    struct timer_wheel *timers = &k->loop->shard->timers;
 
-    if (cfg->ping_interval_ms != 0)
-        timer_start(&sh->timers, &k->ping, sh->now_ms + (wait_ms != 0 ? wait_ms : 1000));
+    if (cfg->ping_interval_ms == 0)
+        timer_stop(timers, &k->ping);
+    else if (k->pinged)
+        timer_start(timers, &k->ping, k->pinged_ms + cfg->ping_timeout_ms);
+    else
+        timer_start(timers, &k->ping, ping_due_ms(k));
 }
 
 static void send_ping(struct link *k)
 {
     uint8_t frame[LWS_PRE + 1] = {0}; /* not empty: lws would not tell us of the pong */
+    uint64_t now_ms = k->loop->shard->now_ms;
 
+    k->pinged_ms = now_ms;
     if (pending(k) || k->conn->out.blocked)
         return; /* what is under way proves as much */
-    k->sent_ms = k->loop->shard->now_ms;
+    k->sent_ms = now_ms;
     k->pinged = k->socket->config->ping_timeout_ms != 0;
     lws_write(k->wsi, frame + LWS_PRE, 1, LWS_WRITE_PING);
+}
+
+static bool unanswered(const struct link *k)
+{
+    return k->pinged && k->heard_ms <= k->pinged_ms;
+}
+
+static void on_pong(struct link *k)
+{
+    k->heard_ms = k->loop->shard->now_ms;
+    k->pinged = false;
+    if (!k->closing && k->conn != NULL)
+        arm_ping(k);
 }
 
 static void on_ping_timer(struct timer *t)
 {
     struct link *k = CONTAINER_OF(t, struct link, ping);
-    const struct ws_listener_config *cfg = k->socket->config;
     uint64_t now_ms = k->loop->shard->now_ms;
 
     if (k->closing)
@@ -277,16 +303,20 @@ static void on_ping_timer(struct timer *t)
         lws_set_timeout(k->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
         return;
     }
-    if (k->pinged && now_ms - k->heard_ms >= cfg->ping_timeout_ms) {
+    if (unanswered(k) && now_ms - k->pinged_ms >= k->socket->config->ping_timeout_ms) {
         connection_fail(k->conn, CLOSE_PING_TIMEOUT);
         return;
     }
-    k->pinged = false;
-    /* Not needed while both directions are alive anyway. */
-    if (now_ms - k->sent_ms >= cfg->ping_interval_ms ||
-        now_ms - k->heard_ms >= cfg->ping_interval_ms)
+    k->pinged = unanswered(k);
+    if (!k->pinged && ping_due_ms(k) <= now_ms)
         send_ping(k);
     arm_ping(k);
+}
+
+void link_reload(struct link *k)
+{
+    if (k->how == LWS_WRITE_BINARY && !k->closing)
+        arm_ping(k);
 }
 
 /* ---- the handshake is through ---- */
@@ -393,10 +423,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_RECEIVE: return on_frame(k, in, len);
     case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL: return on_bad_frame(k);
     case LWS_CALLBACK_RAW_RX: return on_bytes(k, in, len);
-    case LWS_CALLBACK_RECEIVE_PONG:
-        k->heard_ms = k->loop->shard->now_ms;
-        k->pinged = false;
-        return 0;
+    case LWS_CALLBACK_RECEIVE_PONG: on_pong(k); return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE:
     case LWS_CALLBACK_RAW_WRITEABLE: return on_writable(k);
     case LWS_CALLBACK_CLOSED:

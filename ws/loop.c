@@ -126,6 +126,8 @@ static void reload(struct ws_loop *l, const struct loop_request *r)
         so->config = cfg;
         vhosts_reload(so);
     }
+    LIST_EACH (c, &l->shard->connections)
+        link_reload(LIST_ITEM(c, struct connection, link_all)->link);
 }
 
 static void close_sockets(struct ws_loop *l)

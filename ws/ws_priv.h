@@ -105,6 +105,7 @@ struct link {
     struct connection *conn;     /* NULL: before the handshake is through, and at the end */
     enum lws_write_protocol how; /* LWS_WRITE_BINARY or LWS_WRITE_RAW */
     uint64_t sent_ms, heard_ms;
+    uint64_t pinged_ms; /* the last ping, or when there was no need of one */
     struct timer ping;
     uint8_t *held; /* deflate: bytes that wait for the writable callback, behind LWS_PRE */
     size_t held_len;
@@ -145,6 +146,9 @@ void socket_url(const struct socket *so, char *out, size_t cap);
 
 struct link *link_new(struct socket *so, const struct sockaddr_storage *from);
 void link_free(struct link *k);
+
+/* The settings of its listener have changed. */
+void link_reload(struct link *k);
 
 /* The protocols of all vhosts; the callback of every connection. */
 extern const struct lws_protocols link_protocols[];
