@@ -17,12 +17,12 @@
 
 #define LINK_MAGIC             0x4c494e4bu
 #define CLOSE_TEXT_MAX         123   /* bytes [RFC 6455 5.5] */
-#define CLOSE_TIMEOUT_S        5     /* for the peer to take the last bytes and close */
+#define CLOSE_TIMEOUT_MS       5000  /* for the peer to take the last bytes and close */
 #define DEFLATE_BYTES_PER_LINK 50000 /* both windows, hash chains and buffers of zlib, about */
 
 /* ---- life ---- */
 
-static void on_ping_timer(struct timer *t);
+static void on_timer(struct timer *t);
 
 static void set_peer(struct link *k, const struct sockaddr_storage *from)
 {
@@ -63,9 +63,9 @@ struct link *link_new(struct socket *so, const struct sockaddr_storage *from)
     k->loop = so->loop;
     k->socket = so;
     k->how = ws_protocol_is_websocket(so->config->protocol) ? LWS_WRITE_BINARY : LWS_WRITE_RAW;
-    timer_init(&k->ping, on_ping_timer);
+    timer_init(&k->timer, on_timer);
     /* lws has timeouts of its own for handshakes, but in seconds, and one for all listeners. */
-    timer_start(&sh->timers, &k->ping, sh->now_ms + so->config->handshake_timeout_ms);
+    timer_start(&sh->timers, &k->timer, sh->now_ms + so->config->handshake_timeout_ms);
     set_peer(k, from);
     atomic_fetch_add_explicit(&k->socket->listener->open, 1, memory_order_relaxed);
     return k;
@@ -77,7 +77,7 @@ void link_free(struct link *k)
     struct mem *mem = l->shard->mem;
 
     ASSERT(k->magic == LINK_MAGIC && k->conn == NULL);
-    timer_stop(&l->shard->timers, &k->ping);
+    timer_stop(&l->shard->timers, &k->timer);
     if (k->deflate)
         atomic_fetch_sub_explicit(&l->server->deflate_bytes, DEFLATE_BYTES_PER_LINK,
                                   memory_order_relaxed);
@@ -89,6 +89,13 @@ void link_free(struct link *k)
 }
 
 /* ---- sending ---- */
+
+/* End it now, whatever is under way; not from inside this call. */
+static void kill_link(struct link *k)
+{
+    lws_set_timeout(k->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+    k->loop->nudge = true;
+}
 
 /* Keep a copy until lws calls for it. */
 static enum transport_sent hold(struct link *k, const uint8_t *data, size_t len)
@@ -111,7 +118,7 @@ static enum transport_sent op_send(void *link, uint8_t *data, size_t len)
     if (k->deflate)
         return hold(k, data, len);
     if (lws_write(k->wsi, data, len, k->how) < 0) {
-        lws_set_timeout(k->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+        kill_link(k);
         return TRANSPORT_DEAD;
     }
     if (!lws_partial_buffered(k->wsi))
@@ -134,10 +141,9 @@ static void op_close(void *link, enum close_reason why, struct mqtt_str text)
             k->close_text[len] = '\0';
         }
     }
-    timer_stop(&k->loop->shard->timers, &k->ping);
+    timer_start(&k->loop->shard->timers, &k->timer, k->loop->shard->now_ms + CLOSE_TIMEOUT_MS);
     lws_rx_flow_control(k->wsi, 1); /* the peer's Close frame has to be read */
     lws_callback_on_writable(k->wsi);
-    lws_set_timeout(k->wsi, PENDING_TIMEOUT_USER_OK, CLOSE_TIMEOUT_S);
 }
 
 static void op_read_enable(void *link, bool on)
@@ -259,11 +265,11 @@ static void arm_ping(struct link *k)
     struct timer_wheel *timers = &k->loop->shard->timers;
 
     if (cfg->ping_interval_ms == 0)
-        timer_stop(timers, &k->ping);
+        timer_stop(timers, &k->timer);
     else if (k->pinged)
-        timer_start(timers, &k->ping, k->pinged_ms + cfg->ping_timeout_ms);
+        timer_start(timers, &k->timer, k->pinged_ms + cfg->ping_timeout_ms);
     else
-        timer_start(timers, &k->ping, ping_due_ms(k));
+        timer_start(timers, &k->timer, ping_due_ms(k));
 }
 
 static void send_ping(struct link *k)
@@ -292,17 +298,10 @@ static void on_pong(struct link *k)
         arm_ping(k);
 }
 
-static void on_ping_timer(struct timer *t)
+static void look_after_ping(struct link *k)
 {
-    struct link *k = CONTAINER_OF(t, struct link, ping);
     uint64_t now_ms = k->loop->shard->now_ms;
 
-    if (k->closing)
-        return;
-    if (k->conn == NULL) { /* the handshake takes too long */
-        lws_set_timeout(k->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
-        return;
-    }
     if (unanswered(k) && now_ms - k->pinged_ms >= k->socket->config->ping_timeout_ms) {
         connection_fail(k->conn, CLOSE_PING_TIMEOUT);
         return;
@@ -311,6 +310,16 @@ static void on_ping_timer(struct timer *t)
     if (!k->pinged && ping_due_ms(k) <= now_ms)
         send_ping(k);
     arm_ping(k);
+}
+
+static void on_timer(struct timer *t)
+{
+    struct link *k = CONTAINER_OF(t, struct link, timer);
+
+    if (k->conn == NULL || k->closing)
+        kill_link(k); /* opening, or closing, takes too long */
+    else
+        look_after_ping(k);
 }
 
 void link_reload(struct link *k)
@@ -333,7 +342,7 @@ static int open_connection(struct link *k)
     struct shard *sh = k->loop->shard;
     enum close_reason why;
 
-    timer_stop(&sh->timers, &k->ping); /* from here on the broker waits for the CONNECT */
+    timer_stop(&sh->timers, &k->timer); /* from here on the broker waits for the CONNECT */
     k->heard_ms = k->sent_ms = sh->now_ms;
     k->conn = connection_new(sh, &ops, k, &k->peer, &why);
     return k->conn == NULL ? refuse(k, why) : 0;
@@ -376,6 +385,7 @@ static void on_closed(struct link *k)
 {
     struct connection *c = k->conn;
 
+    timer_stop(&k->loop->shard->timers, &k->timer);
     k->conn = NULL;
     if (c != NULL)
         connection_closed(c);

@@ -14,7 +14,7 @@
 
 /* ---- the turn ---- */
 
-void loop_enter(struct ws_loop *l)
+static void begin_turn(struct ws_loop *l)
 {
     if (l->in_turn)
         return;
@@ -22,14 +22,27 @@ void loop_enter(struct ws_loop *l)
     shard_turn_begin(l->shard);
 }
 
+void loop_enter(struct ws_loop *l)
+{
+    l->stirred = true;
+    begin_turn(l);
+}
+
 static void on_timer(uv_timer_t *t)
 {
-    loop_enter(t->loop->data);
+    begin_turn(t->loop->data);
 }
 
 static void on_idle(uv_idle_t *i)
 {
-    loop_enter(i->loop->data);
+    begin_turn(i->loop->data);
+}
+
+/* The loop is not to wait, only to look. */
+static void keep_looking(struct ws_loop *l)
+{
+    if (!uv_is_active((uv_handle_t *)&l->idle))
+        uv_idle_start(&l->idle, on_idle);
 }
 
 /* Have the loop come back when the shard needs it. */
@@ -38,8 +51,7 @@ static void arm(struct ws_loop *l)
     uint64_t due = shard_next_turn_ms(l->shard), now = l->shard->now_ms;
 
     if (due <= now) {
-        if (!uv_is_active((uv_handle_t *)&l->idle))
-            uv_idle_start(&l->idle, on_idle);
+        keep_looking(l);
         return;
     }
     if (uv_is_active((uv_handle_t *)&l->idle))
@@ -73,6 +85,9 @@ static void end_turn(struct ws_loop *l)
         return;
     shard_turn_end(l->shard);
     l->in_turn = false;
+    if (l->nudge)
+        lws_cancel_service(l->lws);
+    l->nudge = false;
     if (l->draining && (shard_drained(l->shard) || l->shard->now_ms >= l->kill_ms))
         stop(l);
     arm(l);
@@ -82,16 +97,17 @@ static void on_prepare(uv_prepare_t *p)
 {
     struct ws_loop *l = p->loop->data;
 
-    /* With the idle handle active the loop does not wait: it only looks for more before it comes
-     * back here. (uv_backend_timeout() may say 0, too, and the loop waits all the same.) */
-    if (l->in_turn && uv_is_active((uv_handle_t *)&l->idle) && l->rounds < MAX_ROUNDS) {
+    if (l->in_turn && l->stirred && l->rounds < MAX_ROUNDS) {
+        l->stirred = false;
         l->rounds++;
+        keep_looking(l);
         return;
     }
+    l->stirred = false;
     l->rounds = 0;
     end_turn(l);
-    if (!shard_may_sleep(l->shard) && !uv_is_active((uv_handle_t *)&l->idle))
-        uv_idle_start(&l->idle, on_idle); /* the loop only looks, and does not wait */
+    if (!shard_may_sleep(l->shard))
+        keep_looking(l);
 }
 
 static void on_check(uv_check_t *c)
@@ -165,7 +181,7 @@ static void on_wake(uv_async_t *a)
     struct loop_request r;
     bool asked;
 
-    loop_enter(l);
+    begin_turn(l);
     pthread_mutex_lock(&s->lock);
     r = s->request;
     asked = !l->ended && l->answered != s->requests;
@@ -266,6 +282,8 @@ bool loop_init(struct ws_loop *l, struct ws_error *err)
 
 void loop_fini(struct ws_loop *l)
 {
+    int rc;
+
     close_sockets(l);
     if (l->uv.data == NULL)
         return; /* never initialised */
@@ -276,8 +294,11 @@ void loop_fini(struct ws_loop *l)
     uv_close((uv_handle_t *)&l->check, NULL);
     uv_close((uv_handle_t *)&l->timer, NULL);
     uv_close((uv_handle_t *)&l->idle, NULL);
-    uv_run(&l->uv, UV_RUN_DEFAULT); /* until lws has closed its handles too */
-    uv_loop_close(&l->uv);
+    uv_run(&l->uv, UV_RUN_DEFAULT); /* until lws has closed its handles, too ... */
+    if (l->lws != NULL)
+        lws_context_destroy(l->lws); /* ... and can free the rest */
+    rc = uv_loop_close(&l->uv);
+    ASSERT(rc == 0);
 }
 
 void *loop_main(void *loop)

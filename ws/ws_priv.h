@@ -70,6 +70,8 @@ struct ws_loop {
     uint64_t kill_ms;       /* draining: when the loop stops, whatever is left */
     unsigned rounds;
     bool in_turn, draining;
+    bool stirred; /* something came since the loop last looked */
+    bool nudge;   /* lws has been given a timeout from outside of its callbacks: it does not know */
     unsigned answered; /* number of the last request it has seen; server.lock */
     bool ended;        /* it looks at no more requests; server.lock */
 };
@@ -106,8 +108,8 @@ struct link {
     enum lws_write_protocol how; /* LWS_WRITE_BINARY or LWS_WRITE_RAW */
     uint64_t sent_ms, heard_ms;
     uint64_t pinged_ms; /* the last ping, or when there was no need of one */
-    struct timer ping;
-    uint8_t *held; /* deflate: bytes that wait for the writable callback, behind LWS_PRE */
+    struct timer timer; /* of the handshake; then of pings; then of the end */
+    uint8_t *held;      /* deflate: bytes that wait for the writable callback, behind LWS_PRE */
     size_t held_len;
     char *close_text;
     struct transport_peer peer;
@@ -125,7 +127,8 @@ bool loop_init(struct ws_loop *l, struct ws_error *err);
 void loop_fini(struct ws_loop *l);
 void *loop_main(void *loop);
 
-/* Something happens: begin the shard's turn, unless it has begun. */
+/* Something has come in: begin the shard's turn, unless it has begun, and look for more before it
+ * ends. */
 void loop_enter(struct ws_loop *l);
 
 /* ---- listener.c ---- */

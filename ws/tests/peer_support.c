@@ -223,9 +223,12 @@ void peer_expect_eof(struct peer *p)
 
 static size_t find_head_end(const struct bytes *b)
 {
-    const uint8_t *end = memmem(b->p + b->at, bytes_left(b), "\r\n\r\n", 4);
+    const uint8_t *start = b->p + b->at, *end;
 
-    return end == NULL ? 0 : (size_t)(end - (b->p + b->at)) + 4;
+    if (bytes_left(b) == 0)
+        return 0;
+    end = memmem(start, bytes_left(b), "\r\n\r\n", 4);
+    return end == NULL ? 0 : (size_t)(end - start) + 4;
 }
 
 const char *http_header(const struct http *h, const char *name)
