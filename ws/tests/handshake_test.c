@@ -12,13 +12,6 @@
 #define ALL     HOST UPGRADE CONN KEY VERSION MQTT
 #define END     "\r\n"
 
-static bool has(const struct http *h, const char *name, const char *value)
-{
-    const char *got = http_header(h, name);
-
-    return got != NULL && strcasecmp(got, value) == 0;
-}
-
 /* ---- accepted ---- */
 
 static const struct {
@@ -69,7 +62,7 @@ static void test_good(void)
         h = peer_http(p, false);
         peer_check_upgraded(p, &h);
         CHECK_ROW_INT(i, h.status, 101);
-        CHECK_ROW(i, has(&h, "Sec-WebSocket-Protocol", good[i].subprotocol));
+        CHECK_ROW(i, http_header_is(&h, "Sec-WebSocket-Protocol", good[i].subprotocol));
         CHECK_ROW(i, http_header(&h, "Sec-WebSocket-Extensions") == NULL);
         CHECK_ROW(i, peer_mqtt(p, i % 2 == 0 ? MQTT_V5 : MQTT_V311, "c"));
         free(h.body);
@@ -151,9 +144,9 @@ static void test_bad(void)
         h = peer_http(p, false);
         CHECK_ROW_INT(i, h.status, bad[i].status);
         CHECK_ROW(i, h.body != NULL && strstr(h.body, bad[i].says) != NULL);
-        CHECK_ROW(i, h.status == 0 || has(&h, "Connection", "close"));
-        CHECK_ROW(i, h.status != 426 || has(&h, "Upgrade", "websocket"));
-        CHECK_ROW(i, h.status != 426 || has(&h, "Sec-WebSocket-Version", "13"));
+        CHECK_ROW(i, h.status == 0 || http_header_is(&h, "Connection", "close"));
+        CHECK_ROW(i, h.status != 426 || http_header_is(&h, "Upgrade", "websocket"));
+        CHECK_ROW(i, h.status != 426 || http_header_is(&h, "Sec-WebSocket-Version", "13"));
         CHECK_ROW(i, http_header(&h, "Sec-WebSocket-Protocol") == NULL);
         free(h.body);
         peer_expect_eof(p);

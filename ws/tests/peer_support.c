@@ -248,6 +248,13 @@ const char *http_header(const struct http *h, const char *name)
     return NULL;
 }
 
+bool http_header_is(const struct http *h, const char *name, const char *value)
+{
+    const char *got = http_header(h, name);
+
+    return got != NULL && strcasecmp(got, value) == 0;
+}
+
 static void read_body(struct peer *p, struct http *h)
 {
     const char *length = http_header(h, "Content-Length");

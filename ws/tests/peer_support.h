@@ -82,6 +82,9 @@ struct http peer_http(struct peer *p, bool head_only);
 /* The value of a header, or NULL; valid until the next call. */
 const char *http_header(const struct http *h, const char *name);
 
+/* It is there and has this value, whatever the case. */
+bool http_header_is(const struct http *h, const char *name, const char *value);
+
 /* A good opening handshake for this path, with more header lines ("A: b\r\n"), which may be NULL;
  * offers the subprotocol mqtt unless more has a Sec-WebSocket-Protocol. */
 void peer_request(struct peer *p, const char *path, const char *more);
