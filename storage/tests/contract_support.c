@@ -755,7 +755,7 @@ static void test_shards(void)
     CHECK_INT(s->ops->committed(s, STORE_SHARDS - 1), 20);
     CHECK_INT(s->ops->committed(s, 5), 20);
     CHECK_INT(s->ops->committed(s, 0), 1);
-    CHECK(waiter.told[5] > 0 && waiter.told[0] > 0 && waiter.told[1] == 0);
+    CHECK(wait_told(&waiter, 0) && wait_told(&waiter, 5) && told_of(&waiter, 1) == 0);
     CHECK_STATE("retained uid=2 topic=t payload=b message_retain=1\n"
                 "retained uid=3 topic=u payload=c message_retain=1\n");
     CHECK_INT(s->ops->committed(s, 5), 0);

@@ -97,9 +97,9 @@ static void test_hold(void)
     check_state(&w, s, "");
     s->ops->stats(s, &stats);
     CHECK(stats.waiting_bytes > 0 && stats.records == 0);
-    CHECK_INT(w.told[0], 0);
+    CHECK_INT(told_of(&w, 0), 0);
     memory_store_hold(s, false);
-    CHECK_INT(w.told[0], 1);
+    CHECK_INT(told_of(&w, 0), 1);
     CHECK_INT(s->ops->committed(s, 0), 1);
     memory_store_hold(s, true);
     submit(s, a_session(2, "two"));

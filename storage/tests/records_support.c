@@ -71,27 +71,39 @@ void waiter_news(void *arg, unsigned shard)
 
     pthread_mutex_lock(&w->lock);
     w->told[shard]++;
+    w->news_count++;
     pthread_cond_broadcast(&w->news);
     pthread_mutex_unlock(&w->lock);
 }
 
-/* Call look until it is true; it is called again after news. */
+/* Call look until it is true; it is called again after news, without the lock: a store may have
+ * locks of its own when it tells news. */
 static bool wait_for(struct waiter *w, bool (*look)(void *arg), void *arg)
 {
     struct timespec until;
-    bool there = false;
+    bool there;
     int rc = 0;
 
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += PATIENCE_S;
     pthread_mutex_lock(&w->lock);
-    while (!(there = look(arg)) && rc != ETIMEDOUT)
-        rc = pthread_cond_timedwait(&w->news, &w->lock, &until);
+    for (;;) {
+        unsigned seen = w->news_count;
+
+        pthread_mutex_unlock(&w->lock);
+        there = look(arg);
+        pthread_mutex_lock(&w->lock);
+        if (there || rc == ETIMEDOUT)
+            break;
+        while (w->news_count == seen && rc != ETIMEDOUT)
+            rc = pthread_cond_timedwait(&w->news, &w->lock, &until);
+    }
     pthread_mutex_unlock(&w->lock);
     return there;
 }
 
 struct look {
+    struct waiter *waiter;
     struct store *s;
     unsigned shard;
     uint64_t number;
@@ -109,6 +121,28 @@ static bool look_committed(void *arg)
 bool wait_committed(struct waiter *w, struct store *s, unsigned shard, uint64_t number)
 {
     return wait_for(w, look_committed, &(struct look){.s = s, .shard = shard, .number = number});
+}
+
+unsigned told_of(struct waiter *w, unsigned shard)
+{
+    unsigned n;
+
+    pthread_mutex_lock(&w->lock);
+    n = w->told[shard];
+    pthread_mutex_unlock(&w->lock);
+    return n;
+}
+
+static bool look_told(void *arg)
+{
+    struct look *l = arg;
+
+    return told_of(l->waiter, l->shard) > 0;
+}
+
+bool wait_told(struct waiter *w, unsigned shard)
+{
+    return wait_for(w, look_told, &(struct look){.waiter = w, .shard = shard});
 }
 
 static bool look_health(void *arg)

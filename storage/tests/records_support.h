@@ -23,13 +23,18 @@ struct waiter {
     pthread_mutex_t lock;
     pthread_cond_t news;
     unsigned told[STORE_SHARDS]; /* how often */
+    unsigned news_count;         /* all of them */
 };
+
+/* How often this shard has been told of news. */
+unsigned told_of(struct waiter *w, unsigned shard);
 
 void waiter_init(struct waiter *w);
 void waiter_news(void *arg, unsigned shard);
 
 /* Until it holds, or a minute has passed: false. */
 bool wait_committed(struct waiter *w, struct store *s, unsigned shard, uint64_t number);
+bool wait_told(struct waiter *w, unsigned shard);
 bool wait_health(struct waiter *w, struct store *s, enum store_health health);
 
 /* The next page that is asked for, or NULL after a minute. The caller's to free. */
