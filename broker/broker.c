@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "broker/post.h"
 #include "broker/shard.h"
+#include "storage/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,6 +122,15 @@ void broker_free(struct broker **broker)
     directory_fini(&b->directory);
     pthread_mutex_destroy(&b->wake_lock);
     free(b);
+}
+
+const char *broker_degraded(const struct broker *b)
+{
+    if (b->store != NULL && b->store->ops->health(b->store) == STORE_FAILING)
+        return "the store cannot write";
+    if (atomic_load_explicit(&b->memory_pressure, memory_order_relaxed) != MEMORY_OK)
+        return "memory is short";
+    return NULL;
 }
 
 int64_t broker_memory(const struct broker *b, unsigned purpose)

@@ -50,6 +50,9 @@ struct broker *broker_new(const struct env *env, const struct broker_config *con
 /* Free the broker, its shards included, and set *b to NULL. All shard threads have ended. */
 void broker_free(struct broker **b);
 
+/* What is not as it should be, in a few words; NULL: everything is. Any thread, any time. */
+const char *broker_degraded(const struct broker *b);
+
 /* Sums over all shards; any thread, any time. */
 int64_t broker_memory(const struct broker *b, unsigned purpose);
 int64_t broker_memory_total(const struct broker *b);

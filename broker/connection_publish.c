@@ -290,14 +290,20 @@ static bool passed_on(struct shard *sh, const struct mqtt_props *props, struct m
     return true;
 }
 
+/* The store does not keep up. (When it cannot write at all, what needs it is refused.) */
+static void slow_for_store(struct connection *c)
+{
+    if (journal_congested(c->shard) && !journal_failing(c->shard))
+        shard_slow(c, PAUSE_STORE);
+}
+
 /* Other shards, the store or memory cannot keep up with publishers: let the network hold them
  * back. */
 static void slow_publisher(struct connection *c)
 {
     struct shard *sh = c->shard;
 
-    if (journal_congested(sh) && !journal_failing(sh))
-        shard_slow(c, PAUSE_STORE);
+    slow_for_store(c);
 
     if (!shard_alone(sh) && posts_congested(sh))
         shard_slow(c, PAUSE_BACKLOG);
@@ -421,6 +427,8 @@ void on_ack(struct connection *c, enum mqtt_type type, const struct mqtt_ack *p)
 {
     struct session *s = c->session;
     int rc;
+
+    slow_for_store(c); /* what is acknowledged has to be removed there */
 
     switch (type) {
     case MQTT_PUBACK: session_on_puback(s, p->packet_id, p->reason); break;

@@ -16,10 +16,10 @@ struct shard;
 struct session;
 
 struct guard {
-    struct fifo staged;    /* struct staged: their deliveries are being stored */
-    struct fifo received;  /* struct staged: their identifiers are on their way to the store */
-    uint64_t last_uid;     /* that was staged */
-    uint64_t *released;    /* per shard: its messages are released up to this uid */
+    struct fifo staged;   /* struct staged: their deliveries are being stored */
+    struct fifo received; /* struct staged: their identifiers are on their way to the store */
+    uint64_t last_uid;    /* that was staged */
+    uint64_t *released;   /* per shard: its messages are released up to this uid */
 };
 
 /* False when out of memory. */

@@ -5,6 +5,7 @@
 #include "broker/broker.h"
 #include "broker/purposes.h"
 #include "broker/shard.h"
+#include "storage/store.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -63,6 +64,40 @@ static void describe(struct text *t, const char *name, const char *type, const c
 #define COUNTER "counter"
 #define GAUGE   "gauge"
 
+static void one(struct text *t, const char *name, const char *type, const char *help,
+                uint64_t value)
+{
+    describe(t, name, type, help);
+    say(t, "%s %" PRIu64 "\n", name, value);
+}
+
+static void say_store(struct text *t, struct store *store)
+{
+    struct store_stats s;
+
+    store->ops->stats(store, &s);
+    one(t, "frys_store_failing", GAUGE, "1 while the store cannot write",
+        store->ops->health(store) == STORE_FAILING);
+    one(t, "frys_store_set_aside", GAUGE,
+        "1 when the store was found damaged at the start, moved aside and begun anew", s.set_aside);
+    one(t, "frys_store_commits_total", COUNTER, "Transactions committed", s.commits);
+    one(t, "frys_store_failures_total", COUNTER, "Transactions that failed and were tried again",
+        s.failures);
+    one(t, "frys_store_batches_total", COUNTER, "Batches committed", s.batches);
+    one(t, "frys_store_records_total", COUNTER, "Records committed", s.records);
+    one(t, "frys_store_pages_total", COUNTER, "Pages of queues read", s.pages);
+    one(t, "frys_store_expired_total", COUNTER, "Stored messages removed because they had expired",
+        s.expired);
+    one(t, "frys_store_waiting_batches", GAUGE, "Batches not yet committed", s.waiting_batches);
+    one(t, "frys_store_waiting_bytes", GAUGE, "Bytes not yet committed", s.waiting_bytes);
+    one(t, "frys_store_bytes", GAUGE, "Size of the database", s.bytes);
+    one(t, "frys_store_free_bytes", GAUGE, "Unused bytes in the database", s.free_bytes);
+    one(t, "frys_store_log_bytes", GAUGE, "Size of the write-ahead log", s.log_bytes);
+    describe(t, "frys_store_commit_seconds_total", COUNTER, "Time spent in transactions");
+    say(t, "frys_store_commit_seconds_total %" PRIu64 ".%06u\n", s.commit_us / 1000000,
+        (unsigned)(s.commit_us % 1000000));
+}
+
 size_t stats_prometheus(const struct broker *b, char *out, size_t cap)
 {
     struct text t = {.out = out, .cap = cap};
@@ -89,6 +124,8 @@ size_t stats_prometheus(const struct broker *b, char *out, size_t cap)
     for (unsigned i = 0; i < CLOSE_COUNT; i++)
         say(&t, "frys_closed_connections_total{reason=\"%s\"} %" PRId64 "\n",
             close_info((enum close_reason)i)->label, s.closes[i]);
+    if (b->store != NULL)
+        say_store(&t, b->store);
     describe(&t, "frys_memory_bytes", GAUGE, "Bytes in use, by purpose");
 #define X(name, label) \
     say(&t, "frys_memory_bytes{purpose=\"%s\"} %" PRId64 "\n", label, broker_memory(b, FOR_##name));

@@ -3,6 +3,7 @@
 #include "daemon/alloc.h"
 #include "daemon/config_priv.h"
 #include "daemon/value.h"
+#include "mqtt/topic.h"
 
 static const struct option *row(const char *path)
 {
@@ -166,6 +167,21 @@ static void check_listener(struct loader *l, size_t i)
                      shown(ls->address));
 }
 
+/* ---- topics ---- */
+
+static void check_topic(struct loader *l, struct topic_durability *t)
+{
+    struct mqtt_str filter = {(const uint8_t *)t->filter,
+                              t->filter == NULL ? 0 : (uint32_t)strlen(t->filter)};
+
+    check_required(l, row("storage.topics"), t);
+    if (t->filter != NULL && !mqtt_filter_check(filter))
+        problems_add(l->problems, PROBLEM_ERROR, place(l, "storage.topics[].filter", t),
+                     "storage.topics[].filter: \"%s\" is not a topic filter; + and # stand for "
+                     "whole levels, # for the last one only",
+                     t->filter);
+}
+
 /* ---- what has no effect ---- */
 
 static bool protocol_heeds(enum ws_protocol p, enum option_use use)
@@ -190,9 +206,10 @@ static void check_effect(struct loader *l, const struct origin *given_at)
     if (value_number(needs, given_at->base) == 0 && !value_is_default(o, given_at->base))
         problems_add(l->problems, PROBLEM_WARNING, given_at->at, "%s: has no effect while %s is %s",
                      o->path, needs->path,
-                     needs->type == OPTION_BOOL ? "false"
-                     : needs->word != NULL      ? needs->word
-                                                : "0");
+                     needs->type == OPTION_BOOL     ? "false"
+                     : needs->type == OPTION_CHOICE ? needs->choices[0]
+                     : needs->word != NULL          ? needs->word
+                                                    : "0");
 }
 
 void config__check(struct loader *l)
@@ -202,6 +219,8 @@ void config__check(struct loader *l)
         check_listener(l, i);
     }
     check_admin(l);
+    for (size_t i = 0; i < l->config->broker.n_topic_durability; i++)
+        check_topic(l, &l->config->broker.topic_durability[i]);
     for (size_t i = 0; i < l->n_origins; i++)
         check_effect(l, &l->origins[i]);
 }

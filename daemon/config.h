@@ -17,6 +17,8 @@ struct problems;
 struct config {
     struct broker_config broker;
     struct ws_config ws;
+    char *storage_file;
+    uint64_t storage_max_bytes; /* 0: no limit */
     enum log_level log_level;
     enum log_format log_format;
     uint32_t workers; /* shards; 0: one a processor core */

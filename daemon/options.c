@@ -11,6 +11,7 @@
 #define CONFIG(field)             FIELD(SCOPE_CONFIG, struct config, field)
 #define LISTENER(field)           FIELD(SCOPE_LISTENER, struct ws_listener_config, field)
 #define CERTIFICATE(field)        FIELD(SCOPE_CERTIFICATE, struct ws_certificate, field)
+#define TOPIC(field)              FIELD(SCOPE_TOPIC, struct topic_durability, field)
 #define OF_CONFIG                 SCOPE_CONFIG, 0, 0 /* rows without a field of their own */
 #define OF_LISTENER               SCOPE_LISTENER, 0, 0
 
@@ -33,6 +34,7 @@ static const char *const protocols[] = {"ws", "wss", "mqtt", "mqtts", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const formats[] = {"text", "json", NULL};
 static const char *const overflows[] = {"drop_oldest", "drop_newest", "disconnect", NULL};
+static const char *const durabilities[] = {"memory", "commit", "fsync", NULL};
 static const char *const strategies[] = {"round_robin", "least_inflight", NULL};
 
 /* clang-format off */
@@ -216,6 +218,30 @@ const struct option options[] = {
     {"retained.max_messages", OPTION_INTEGER, CONFIG(broker.max_retained), RELOAD,
      RANGE(1, MANY), WORD("unlimited", 0), .fallback = "unlimited",
      .needs = "mqtt.retain_available", .help = "Topics that may have one."},
+
+    {"storage", OPTION_SECTION, OF_CONFIG,
+     .help = "What outlives the broker: sessions that outlive their connection, with their "
+             "subscriptions and messages of QoS 1 and 2, and retained messages."},
+    {"storage.durability", OPTION_CHOICE, CONFIG(broker.durability), .choices = durabilities,
+     .fallback = "commit",
+     .help = "What an acknowledgement promises. commit: the message survives the end of the "
+             "process; fsync: that of the machine, too; memory: neither, and nothing is stored."},
+    {"storage.file", OPTION_FILE, CONFIG(storage_file), RANGE(1, 4095),
+     .fallback = "/var/lib/frys/frys.db", .needs = "storage.durability",
+     .help = "The database; its folder is made if need be. Files with -wal and -shm behind the name "
+             "belong to it."},
+    {"storage.max_size", OPTION_SIZE, CONFIG(storage_max_bytes), RANGE(MIB(1), GIB(65536)),
+     WORD("unlimited", 0), .fallback = "unlimited", .needs = "storage.durability",
+     .help = "Size of the database; when it is reached, messages that would have to be stored are "
+             "refused."},
+    {"storage.topics", OPTION_ITEMS, SCOPE_CONFIG,
+     offsetof(struct config, broker.topic_durability), sizeof(struct topic_durability),
+     offsetof(struct config, broker.n_topic_durability), .items = SCOPE_TOPIC, RANGE(0, 64),
+     .fallback = "[]", .help = "Topics with another durability: the first filter that matches counts."},
+    {"storage.topics[].filter", OPTION_TEXT, TOPIC(filter), RANGE(1, 65535),
+     .example = "telemetry/#", .help = "Topic filter."},
+    {"storage.topics[].durability", OPTION_CHOICE, TOPIC(durability), .choices = durabilities,
+     .example = "memory", .help = "As storage.durability."},
 
     {"websocket", OPTION_SECTION, OF_CONFIG, .help = "All WebSocket connections together."},
     {"websocket.deflate_memory", OPTION_SIZE, CONFIG(ws.deflate_memory), RELOAD,

@@ -37,7 +37,7 @@ enum option_type {
 };
 
 /* The struct that a row's offset is in. */
-enum option_scope { SCOPE_CONFIG, SCOPE_LISTENER, SCOPE_CERTIFICATE };
+enum option_scope { SCOPE_CONFIG, SCOPE_LISTENER, SCOPE_CERTIFICATE, SCOPE_TOPIC };
 
 enum option_use { USE_ALWAYS, USE_WEBSOCKET, USE_TLS }; /* protocols of a listener that heed it */
 

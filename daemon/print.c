@@ -171,11 +171,16 @@ static bool in_use(const struct option *o, const void *base)
     }
 }
 
+static bool is_empty(const struct option *o, const void *base)
+{
+    return o->type == OPTION_ITEMS && *value_count(base, o->count_offset) == 0;
+}
+
 static void print_option(struct printer *p, const struct option *o, const void *base)
 {
     if (o->type == OPTION_SHORT)
         return;
-    if (!in_use(o, base)) {
+    if (!in_use(o, base) || is_empty(o, base)) {
         print_commented_out(p, o);
         return;
     }

@@ -1,11 +1,16 @@
 #include "daemon/process.h"
 
+#include "daemon/alloc.h"
+
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 uint64_t process_raise_open_files(void)
@@ -55,4 +60,18 @@ int process_become(const char *user)
     if (entry->pw_uid != 0 && setuid(0) == 0)
         return -EPERM; /* there would be a way back */
     return 0;
+}
+
+bool process_make_folder(const char *file)
+{
+    char *path = alloc_text(str_from(file));
+    bool there = true;
+
+    for (char *p = strchr(path + 1, '/'); there && p != NULL; p = strchr(p + 1, '/')) {
+        *p = '\0';
+        there = mkdir(path, 0750) == 0 || errno == EEXIST;
+        *p = '/';
+    }
+    free(path);
+    return there;
 }

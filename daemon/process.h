@@ -16,4 +16,8 @@ int process_become(const char *user);
 
 /* Would process_become() find the user? */
 bool process_can_become(const char *user);
+
+/* Make the folder that the file is in, and those above it; true when it is there. For the owner
+ * and his group only. False with errno. */
+bool process_make_folder(const char *file);
 #endif

@@ -17,8 +17,8 @@ static void merge_scope(const struct merge *m, enum option_scope scope, void *to
     while ((o = options_next_field(scope, o)) != NULL) {
         bool list = o->type == OPTION_ITEMS;
 
-        if (list && scope == SCOPE_CONFIG)
-            continue; /* listeners are matched by name */
+        if (list && o->items == SCOPE_LISTENER)
+            continue; /* they are matched by name */
         if (list ? config__equal_items(o, to, from) : value_equal(o, to, from))
             continue;
         if (!o->reload) {

@@ -8,12 +8,14 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "broker/broker.h"
+#include "broker/recovery.h"
 #include "broker/stats.h"
 #include "daemon/build.h"
 #include "daemon/config.h"
 #include "daemon/exit_codes.h"
 #include "daemon/problems.h"
 #include "daemon/process.h"
+#include "storage/sqlite_store.h"
 #include "ws/server.h"
 
 #include <errno.h>
@@ -36,6 +38,7 @@ struct service {
     struct config *config; /* in effect */
     const char *file;
     char *const *env;
+    struct store *store; /* NULL: nothing is stored */
     struct broker *broker;
     struct ws_server *server;
     enum stage stage;
@@ -124,6 +127,57 @@ static bool fail(const char *doing, const char *why)
     return false;
 }
 
+static const char *promise(enum durability d)
+{
+    switch (d) {
+    case DURABILITY_COMMIT:
+        return "what is acknowledged survives the end of the process, but perhaps not a power cut";
+    case DURABILITY_FSYNC:
+        return "what is acknowledged survives the end of the process and a power cut";
+    default: return "what is acknowledged is lost when the process ends";
+    }
+}
+
+/* Is there anything to be stored? */
+static bool wants_store(const struct broker_config *c)
+{
+    bool wanted = c->durability != DURABILITY_MEMORY;
+
+    for (size_t i = 0; i < c->n_topic_durability; i++)
+        wanted |= c->topic_durability[i].durability != DURABILITY_MEMORY;
+    return wanted;
+}
+
+/* Take over what was stored. */
+static bool open_store(struct service *s)
+{
+    const struct config *c = s->config;
+    struct sqlite_store_options o = {.path = c->storage_file, .max_bytes = c->storage_max_bytes};
+    struct store_error err = {""};
+    struct recovered recovered;
+    uint64_t begin_ms = now_ms();
+    int rc;
+
+    LOG(LOG_INFO, "storage.promise", LOG_TXT("durability", promise(c->broker.durability)),
+        LOG_UINT("topics_with_another", c->broker.n_topic_durability));
+    if (!wants_store(&c->broker))
+        return true;
+    if (!process_make_folder(c->storage_file))
+        return fail("making the folder of storage.file", strerror(errno));
+    s->store = sqlite_store_open(&o, &err);
+    if (s->store == NULL)
+        return fail("opening the store", err.text);
+    rc = broker_attach(s->broker, s->store, &recovered);
+    if (rc != 0)
+        return fail("recovering what was stored", strerror(-rc));
+    LOG(LOG_INFO, "storage.recovered", LOG_TXT("file", c->storage_file),
+        LOG_UINT("sessions", recovered.sessions),
+        LOG_UINT("subscriptions", recovered.subscriptions), LOG_UINT("queued", recovered.queued),
+        LOG_UINT("inflight", recovered.inflight), LOG_UINT("retained", recovered.retained),
+        LOG_UINT("ms", now_ms() - begin_ms));
+    return true;
+}
+
 /* Ports are opened by whoever starts us, clients are served by config->user. */
 static bool open_server(struct service *s)
 {
@@ -139,6 +193,8 @@ static bool open_server(struct service *s)
         return fail("opening the listeners", err.text);
     if ((rc = process_become(s->config->user)) != 0)
         return fail("changing to the user in the configuration", strerror(-rc));
+    if (!open_store(s))
+        return false;
     if (!ws_server_start(s->server, &err))
         return fail("starting the workers", err.text);
     return true;
@@ -300,6 +356,8 @@ int service_run(struct config *take_config, const char *file, char *const *env)
         code = serve(&s);
     ws_server_free(&s.server);
     broker_free(&s.broker);
+    if (s.store != NULL)
+        s.store->ops->close(s.store);
     config_free(&s.config);
     return code;
 }

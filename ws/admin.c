@@ -6,18 +6,22 @@
 #include "broker/stats.h"
 #include "ws/ws_priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static int health(struct link *k)
 {
     const struct broker *b = k->loop->server->broker;
+    const char *why = broker_degraded(b);
+    char text[128];
 
     if (atomic_load_explicit(&b->draining, memory_order_relaxed))
         return http_text(k, 503, "shutting down\n");
-    if (atomic_load_explicit(&b->memory_pressure, memory_order_relaxed) != MEMORY_OK)
-        return http_text(k, 200, "degraded: memory\n");
-    return http_text(k, 200, "ok\n");
+    if (why == NULL)
+        return http_text(k, 200, "ok\n");
+    snprintf(text, sizeof text, "degraded: %s\n", why);
+    return http_text(k, 200, text);
 }
 
 static int metrics(struct link *k)

@@ -262,6 +262,12 @@ static const struct {
      "f.yaml:1:30: admin.address: \"localhost\" is not a numeric IP address; expected a numeric "
      "IPv4 or "
      "IPv6 address, or \"\" for all of them\n"},
+    {"storage: {topics: [{durability: commit}, {filter: 'a/#/b', durability: disk}]}\n",
+     "f.yaml:1:20: storage.topics[].filter: missing; expected at most 65535 bytes of text\n"
+     "f.yaml:1:51: storage.topics[].filter: \"a/#/b\" is not a topic filter; + and # stand for "
+     "whole levels, # for the last one only\n"
+     "f.yaml:1:72: storage.topics[].durability: \"disk\" is not one of the words for it; expected "
+     "memory, commit or fsync\n"},
     /* listeners */
     {"listeners: []\n", "f.yaml:1:12: listeners: has 0; expected 1 to 64 items\n"},
     {"listeners: {protocol: ws}\n",

@@ -48,6 +48,9 @@ static const char *const configs[] = {
     "mqtt: {response_information: \"\\u00e9\\u20ac\\U0001F600\\\"\\\\ ${A}\"}\n",
     "user: ' #x: - y'\nlock_file: '-'\n",
     "user: '~'\nlock_file: 'NULL'\n",
+    "storage: {durability: fsync, file: '/x y', max_size: 1GiB, topics: [{filter: 'a/#', "
+    "durability: "
+    "memory}, {filter: '+/b', durability: commit}]}\n",
     "sessions: {max_expiry: 0s, max_queued_bytes: 1000001B}\nshutdown_timeout: 0\n",
     "limits: {connect_timeout: 1500ms, max_keep_alive: 61s}\nworkers: 64\n",
     "log: {level: error, format: json}\nmemory_limit: 1GB\nsys_interval: off\n",

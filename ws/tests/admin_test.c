@@ -149,7 +149,7 @@ static void test_degraded(void)
     atomic_store(&r.broker->memory_pressure, MEMORY_HIGH);
     h = ask("GET /healthz HTTP/1.1" END);
     CHECK_INT(h.status, 200);
-    CHECK(h.body != NULL && strcmp(h.body, "degraded: memory\n") == 0);
+    CHECK(h.body != NULL && strcmp(h.body, "degraded: memory is short\n") == 0);
     free(h.body);
     rig_stop(&r);
 }
