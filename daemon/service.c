@@ -162,9 +162,13 @@ static bool open_store(struct service *s)
         LOG_UINT("topics_with_another", c->broker.n_topic_durability));
     if (!wants_store(&c->broker))
         return true;
-    if (!process_make_folder(c->storage_file))
-        return fail("making the folder of storage.file", strerror(errno));
-    s->store = sqlite_store_open(&o, &err);
+    if (process_make_folder(c->storage_file))
+        s->store = sqlite_store_open(&o, &err);
+    else
+        store_error(&err,
+                    "cannot make the folder of %s: %s; set storage.file to a place that this user "
+                    "can write to, or storage.durability to memory",
+                    c->storage_file, strerror(errno));
     if (s->store == NULL)
         return fail("opening the store", err.text);
     rc = broker_attach(s->broker, s->store, &recovered);

@@ -7,12 +7,14 @@
 #include "daemon/tests/config_support.h"
 #include "daemon/tests/ws_support.h"
 
+#include <ftw.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static char *const no_env[] = {NULL};
-static char path[] = "/tmp/frys_service_XXXXXX";
+static char folder[] = "/tmp/frys_service_XXXXXX";
+static char path[64], database[64]; /* in it */
 static char logged[1 << 16];
 
 static void tell(int signal_number)
@@ -35,6 +37,8 @@ static int run(const char *yaml, const char *file)
     FILE *log = tmpfile();
     struct config *c = read_config(yaml, NULL);
 
+    free(c->storage_file);
+    c->storage_file = alloc_text(str_from(database));
     dup2(fileno(log), STDERR_FILENO);
     log_configure(STDERR_FILENO, LOG_INFO, LOG_TEXT);
     code = service_run(c, file, no_env);
@@ -193,20 +197,52 @@ static void test_stuck(void)
     CHECK_INT(WEXITSTATUS(status), EXIT_FAILED);
 }
 
+static int remove_one(const char *name, const struct stat *st, int type, struct FTW *where)
+{
+    (void)st;
+    (void)type;
+    (void)where;
+    return remove(name);
+}
+
 static void test_clean_up(void)
 {
-    CHECK(unlink(path) == 0);
+    CHECK(nftw(folder, remove_one, 10, FTW_DEPTH | FTW_PHYS) == 0);
     forget_problems();
 }
 
 static void test_set_up(void)
 {
-    int fd = mkstemp(path);
-
-    CHECK(fd >= 0);
-    close(fd);
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/frysd.yaml", folder);
+    snprintf(database, sizeof database, "%s/data/frys.db", folder);
 }
 
-TEST_MAIN(test_set_up, test_term, test_second_signal, test_fails_to_open, test_fails_to_start,
-          test_fails_to_become, test_ends_by_itself, test_status, test_reload, test_reload_refused,
-          test_stuck, test_clean_up)
+static void test_storage(void)
+{
+    ws_fake_reset(end_by_term);
+    CHECK_INT(run("", NULL), EXIT_FINE);
+    CHECK(has("storage.promise durability=\"what is acknowledged survives the end"));
+    CHECK(has("storage.recovered file=\"/tmp/frys_service_"));
+    CHECK(access(database, F_OK) == 0);
+    ws_fake_reset(end_by_term);
+    CHECK_INT(run("storage: {durability: memory}\n", NULL), EXIT_FINE);
+    CHECK(has("storage.promise durability=\"what is acknowledged is lost"));
+    CHECK(strstr(logged, "storage.recovered") == NULL);
+}
+
+static void test_no_storage(void)
+{
+    FILE *out = fopen(path, "w");
+
+    fclose(out);
+    ws_fake_reset(end_by_term);
+    strcpy(database + strlen(folder), "/frysd.yaml/frys.db"); /* a file is no folder */
+    CHECK_INT(run("", NULL), EXIT_FAILED);
+    CHECK(has("daemon.failed while=\"opening the store\"") && has("Not a directory"));
+    snprintf(database, sizeof database, "%s/data/frys.db", folder);
+}
+
+TEST_MAIN(test_set_up, test_storage, test_no_storage, test_term, test_second_signal,
+          test_fails_to_open, test_fails_to_start, test_fails_to_become, test_ends_by_itself,
+          test_status, test_reload, test_reload_refused, test_stuck, test_clean_up)
