@@ -337,6 +337,9 @@ static void route(struct connection *c, const struct mqtt_publish *p)
     bool matched;
     uint8_t reason = 0;
 
+    /* Behind others that are: identifiers are stored in the order of their messages. */
+    pub.guarded = pub.exactly_once && !guard_idle(&sh->guard);
+
     if (c->version == MQTT_V5) {
         if (!passed_on(sh, &p->props, &pub.props)) {
             acknowledge(c, p, MQTT_RC_IMPLEMENTATION_ERROR, 0, "out of memory");

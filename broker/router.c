@@ -309,7 +309,7 @@ static bool hand_over(struct shard *sh, unsigned to, struct publication *pub)
         sizeof(struct copied) + (size_t)pub->topic.len + pub->props.len + (size_t)pub->payload.len;
     bool copy = size <= POST_BYTES_MAX && !pub->retain && pub->msg == NULL;
 
-    pub->guarded = pub->exactly_once;
+    pub->guarded |= pub->exactly_once;
     if (!(copy ? hand_over_copy(sh, to, pub, size) : hand_over_message(sh, to, pub))) {
         count_drop(sh, DROP_NO_MEMORY, 1);
         return false;
