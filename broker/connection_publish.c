@@ -20,48 +20,61 @@
 
 /* ---- answers in order ---- */
 
+#define AT_ONCE ((struct pending_answer){.ticket = 0}) /* as soon as it is its turn */
+
 static void completed(struct connection *c, bool completes)
 {
     if (completes && c->open_in > 0)
         c->open_in--;
 }
 
-static bool keep_answer(struct connection *c, const struct mqtt_packet *p, uint64_t ticket,
-                        uint64_t guard, bool completes)
+/* Keep an answer until its time has come; takes a->packet. */
+static bool keep(struct connection *c, const struct pending_answer *a)
 {
     struct shard *sh = c->shard;
-    size_t len = mqtt_encode_size(p, c->version);
-    struct pending_answer a = {
-        .ticket = ticket, .guard = guard, .len = (uint32_t)len, .completes = completes};
-    struct pending_answer *slot;
+    struct pending_answer *slot = fifo_push(&c->answers, sh->mem);
 
-    if (len > ANSWER_INLINE) {
-        a.packet = mem_try_alloc(sh->mem, FOR_OUTPUT, len);
-        if (a.packet == NULL)
-            return false;
-    }
-    mqtt_encode(p, c->version, a.packet != NULL ? a.packet : a.bytes, len);
-    slot = fifo_push(&c->answers, sh->mem);
     if (slot == NULL) {
-        mem_release(sh->mem, FOR_OUTPUT, a.packet);
+        mem_release(sh->mem, FOR_OUTPUT, a->packet);
         return false;
     }
-    *slot = a;
+    *slot = *a;
     if (!list_linked(&c->link_answers))
         list_push_back(&sh->answers_waiting, &c->link_answers);
     return true;
 }
 
-/* Has what it vouches for been dealt with? done: shard_done_turn(). */
-static bool due(const struct connection *c, uint64_t ticket, uint64_t guard, uint64_t done)
+static bool keep_packet(struct connection *c, const struct mqtt_packet *p, struct pending_answer *a)
 {
-    if (ticket > done || guard == 0)
-        return ticket <= done;
-    return guard == GUARD_SESSION ? guard_clear(c->session) : guard_released(c->shard, guard);
+    size_t len = mqtt_encode_size(p, c->version);
+
+    a->len = (uint32_t)len;
+    if (len > ANSWER_INLINE) {
+        a->packet = mem_try_alloc(c->shard->mem, FOR_OUTPUT, len);
+        if (a->packet == NULL)
+            return false;
+    }
+    mqtt_encode(p, c->version, a->packet != NULL ? a->packet : a->bytes, len);
+    return keep(c, a);
 }
 
-static void answer(struct connection *c, const struct mqtt_packet *p, uint64_t ticket,
-                   uint64_t guard, bool completes)
+/* Has what it vouches for been dealt with? done: shard_done_turn(). */
+static bool due(const struct connection *c, const struct pending_answer *a, uint64_t done)
+{
+    if (a->ticket > done || a->guard == 0)
+        return a->ticket <= done;
+    return a->guard == GUARD_SESSION ? guard_clear(c->session) : guard_released(c->shard, a->guard);
+}
+
+/* May it go at once? */
+static bool ready(const struct connection *c, const struct pending_answer *a)
+{
+    return fifo_count(&c->answers) == 0 &&
+           due(c, a, a->ticket == 0 ? 0 : shard_done_turn(c->shard));
+}
+
+/* when: ticket, guard, completes; the rest is filled in. */
+static void answer(struct connection *c, const struct mqtt_packet *p, struct pending_answer when)
 {
     if (c->state == CONN_CLOSING)
         return;
@@ -69,10 +82,10 @@ static void answer(struct connection *c, const struct mqtt_packet *p, uint64_t t
         connection_close_later(c, CLOSE_PACKET_TOO_LARGE); /* [v5 MQTT-3.1.2-24] */
         return;
     }
-    if (fifo_count(&c->answers) == 0 && due(c, ticket, guard, shard_done_turn(c->shard))) {
+    if (ready(c, &when)) {
         output_packet(c, p);
-        completed(c, completes);
-    } else if (!keep_answer(c, p, ticket, guard, completes)) {
+        completed(c, when.completes);
+    } else if (!keep_packet(c, p, &when)) {
         connection_close_later(c, CLOSE_NO_MEMORY);
     }
 }
@@ -80,7 +93,20 @@ static void answer(struct connection *c, const struct mqtt_packet *p, uint64_t t
 void connection_answer(struct connection *c, const struct mqtt_packet *p, uint64_t ticket,
                        bool completes)
 {
-    answer(c, p, ticket, 0, completes);
+    answer(c, p, (struct pending_answer){.ticket = ticket, .completes = completes});
+}
+
+/* The same for an acknowledgement without properties. */
+static void answer_short(struct connection *c, enum mqtt_type type, uint16_t packet_id,
+                         uint8_t reason, struct pending_answer when)
+{
+    when.len = output_ack_bytes(c, type, packet_id, reason, when.bytes);
+    if (ready(c, &when)) {
+        output_bytes(c, when.bytes, when.len);
+        completed(c, when.completes);
+    } else if (!keep(c, &when)) {
+        connection_close_later(c, CLOSE_NO_MEMORY);
+    }
 }
 
 static void release_answers(struct connection *c)
@@ -89,7 +115,7 @@ static void release_answers(struct connection *c)
     uint64_t done = shard_done_turn(sh);
     struct pending_answer *a;
 
-    while ((a = fifo_front(&c->answers)) != NULL && due(c, a->ticket, a->guard, done)) {
+    while ((a = fifo_front(&c->answers)) != NULL && due(c, a, done)) {
         output_bytes(c, a->packet != NULL ? a->packet : a->bytes, a->len);
         completed(c, a->completes);
         mem_release(sh->mem, FOR_OUTPUT, a->packet);
@@ -116,19 +142,18 @@ void connection_drop_answers(struct connection *c)
     list_remove(&c->link_answers);
 }
 
-/* PUBACK or PUBREC; the usual one goes the short way. */
-static void acknowledge_guarded(struct connection *c, const struct mqtt_publish *p, uint8_t reason,
-                                uint64_t ticket, uint64_t guard, const char *detail)
+/* PUBACK or PUBREC; when: ticket and guard. detail: more than the reason code, or NULL. */
+static void acknowledge(struct connection *c, const struct mqtt_publish *p, uint8_t reason,
+                        struct pending_answer when, const char *detail)
 {
     enum mqtt_type type = p->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC;
-    bool completes = p->qos == 1 || reason >= 0x80;
     struct mqtt_packet packet;
 
     if (p->qos == 0 || c->state == CONN_CLOSING)
         return;
-    if (ticket == 0 && guard == 0 && fifo_count(&c->answers) == 0 && detail == NULL) {
-        output_ack(c, type, p->packet_id, reason);
-        completed(c, completes);
+    when.completes = p->qos == 1 || reason >= 0x80;
+    if (detail == NULL) {
+        answer_short(c, type, p->packet_id, reason, when);
         return;
     }
     memset(&packet, 0, sizeof packet);
@@ -137,13 +162,7 @@ static void acknowledge_guarded(struct connection *c, const struct mqtt_publish 
     packet.ack.reason = c->version == MQTT_V5 ? reason : 0;
     connection_explain(c, &packet, &packet.ack.props,
                        detail); /* [v5 MQTT-3.4.2-2] [v5 MQTT-3.5.2-2] */
-    answer(c, &packet, ticket, guard, completes);
-}
-
-static void acknowledge(struct connection *c, const struct mqtt_publish *p, uint8_t reason,
-                        uint64_t ticket, const char *detail)
-{
-    acknowledge_guarded(c, p, reason, ticket, 0, detail);
+    answer(c, &packet, when);
 }
 
 /* ---- PUBLISH from the client ---- */
@@ -243,7 +262,7 @@ static void refuse(struct connection *c, const struct mqtt_publish *p, int reaso
     if (p->qos == 0 && reason == MQTT_RC_PAYLOAD_FORMAT_INVALID)
         connection_close(c, CLOSE_PAYLOAD_FORMAT, detail);
     else
-        acknowledge(c, p, (uint8_t)reason, 0, detail);
+        acknowledge(c, p, (uint8_t)reason, AT_ONCE, detail);
 }
 
 /* Would the message, or its QoS 2 exchange, have to be stored before it is acknowledged? */
@@ -333,16 +352,17 @@ static void route(struct connection *c, const struct mqtt_publish *p)
                               .qos = p->qos,
                               .retain = p->retain,
                               .exactly_once = p->qos == 2 && c->session->durable};
-    uint64_t asks = shard_asks(sh), guard = 0;
+    struct pending_answer when = AT_ONCE;
+    uint64_t asks = shard_asks(sh);
     bool matched;
     uint8_t reason = 0;
 
     /* Behind others that are: identifiers are stored in the order of their messages. */
     pub.guarded = pub.exactly_once && !guard_idle(&sh->guard);
-
     if (c->version == MQTT_V5) {
         if (!passed_on(sh, &p->props, &pub.props)) {
-            acknowledge(c, p, MQTT_RC_IMPLEMENTATION_ERROR, 0, "out of memory");
+            session_received_remove(c->session, p->packet_id); /* the exchange ends here */
+            acknowledge(c, p, MQTT_RC_IMPLEMENTATION_ERROR, AT_ONCE, "out of memory");
             return;
         }
         if (MQTT_HAS(&p->props, message_expiry_s))
@@ -353,11 +373,12 @@ static void route(struct connection *c, const struct mqtt_publish *p)
     if (sh->images.n_pages > IMAGE_PAGES_MAX)
         shard_flush(sh);
     if (pub.exactly_once)
-        guard = note_received(c->session, p->packet_id, &pub);
+        when.guard = note_received(c->session, p->packet_id, &pub);
     if (p->qos > 0) {
         if (!matched && c->version == MQTT_V5)
             reason = MQTT_RC_NO_MATCHING_SUBSCRIBERS;
-        acknowledge_guarded(c, p, reason, shard_asks(sh) != asks ? sh->posts.turn : 0, guard, NULL);
+        when.ticket = shard_asks(sh) != asks ? sh->posts.turn : 0;
+        acknowledge(c, p, reason, when, NULL);
     }
     slow_publisher(c);
 }
@@ -381,8 +402,10 @@ void on_publish_packet(struct connection *c, struct mqtt_publish *p)
         /* Once is enough [v5 MQTT-4.3.3-10] [v3 MQTT-4.3.3-2]; but the answer to the first may
          * still wait, in an earlier connection. */
         guard_note(c->session);
-        acknowledge_guarded(c, p, 0, sh->journal != NULL ? sh->posts.turn : 0,
-                            guard_clear(c->session) ? 0 : GUARD_SESSION, NULL);
+        acknowledge(c, p, 0,
+                    (struct pending_answer){.ticket = sh->journal != NULL ? sh->posts.turn : 0,
+                                            .guard = guard_clear(c->session) ? 0 : GUARD_SESSION},
+                    NULL);
         return;
     }
     if (p->qos > 0)
@@ -410,20 +433,11 @@ static void on_pubrel(struct connection *c, uint16_t packet_id)
     struct shard *sh = c->shard;
     uint64_t asks = shard_asks(sh);
     bool known = session_received_remove(c->session, packet_id);
-    bool stored = shard_asks(sh) != asks;
-    struct mqtt_packet p;
+    struct pending_answer when = {.completes = known};
 
-    if (fifo_count(&c->answers) == 0 && !stored) {
-        output_ack(c, MQTT_PUBCOMP, packet_id, known ? 0 : MQTT_RC_PACKET_ID_NOT_FOUND);
-        completed(c, known);
-        return;
-    }
-    memset(&p, 0, sizeof p);
-    p.type = MQTT_PUBCOMP;
-    p.ack.packet_id = packet_id;
-    p.ack.reason = known || c->version != MQTT_V5 ? 0 : MQTT_RC_PACKET_ID_NOT_FOUND;
     /* Not before the identifier is free in the store, too: the client may use it again. */
-    connection_answer(c, &p, stored ? sh->posts.turn : 0, known);
+    when.ticket = shard_asks(sh) != asks ? sh->posts.turn : 0;
+    answer_short(c, MQTT_PUBCOMP, packet_id, known ? 0 : MQTT_RC_PACKET_ID_NOT_FOUND, when);
 }
 
 void on_ack(struct connection *c, enum mqtt_type type, const struct mqtt_ack *p)

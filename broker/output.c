@@ -160,14 +160,25 @@ void output_packet(struct connection *c, const struct mqtt_packet *p)
     sent(c, b, size);
 }
 
-void output_ack(struct connection *c, enum mqtt_type type, uint16_t packet_id, uint8_t reason)
+uint32_t output_ack_bytes(const struct connection *c, enum mqtt_type type, uint16_t packet_id,
+                          uint8_t reason, uint8_t out[OUTPUT_ACK_MAX])
 {
     bool short_form = reason == 0 || c->version != MQTT_V5;
-    uint8_t flags = type == MQTT_PUBREL ? 2 : 0;
-    uint8_t packet[] = {(uint8_t)(type << 4 | flags), short_form ? 2 : 3, (uint8_t)(packet_id >> 8),
-                        (uint8_t)packet_id, reason};
 
-    output_bytes(c, packet, short_form ? 4 : 5);
+    out[0] = (uint8_t)(type << 4 | (type == MQTT_PUBREL ? 2 : 0));
+    out[1] = short_form ? 2 : 3;
+    out[2] = (uint8_t)(packet_id >> 8);
+    out[3] = (uint8_t)packet_id;
+    out[4] = reason;
+    return short_form ? 4 : 5;
+}
+
+void output_ack(struct connection *c, enum mqtt_type type, uint16_t packet_id, uint8_t reason)
+{
+    uint8_t packet[OUTPUT_ACK_MAX];
+    uint32_t len = output_ack_bytes(c, type, packet_id, reason, packet);
+
+    output_bytes(c, packet, len);
 }
 
 /* ---- to the transport ---- */

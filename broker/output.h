@@ -50,7 +50,11 @@ void output_packet(struct connection *c, const struct mqtt_packet *p);
 /* Append bytes that are encoded already. */
 void output_bytes(struct connection *c, const uint8_t *data, uint32_t len);
 
-/* PUBACK, PUBREC, PUBREL or PUBCOMP without properties. */
+/* PUBACK, PUBREC, PUBREL or PUBCOMP without properties: its bytes (their number is returned), and
+ * sent. */
+#define OUTPUT_ACK_MAX 5
+uint32_t output_ack_bytes(const struct connection *c, enum mqtt_type type, uint16_t packet_id,
+                          uint8_t reason, uint8_t out[OUTPUT_ACK_MAX]);
 void output_ack(struct connection *c, enum mqtt_type type, uint16_t packet_id, uint8_t reason);
 
 struct output_publish {
