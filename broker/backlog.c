@@ -9,6 +9,7 @@
 #include "broker/session.h"
 #include "broker/session_priv.h"
 #include "broker/shard.h"
+#include "broker/share.h"
 #include "storage/store.h"
 
 #include <string.h>
@@ -20,9 +21,12 @@
 
 /* A page on its way. Outlives its session if need be. */
 struct backlog_load {
-    struct session *session; /* NULL: nobody wants it any more */
+    struct list link;        /* in shard.loads */
+    struct session *session; /* NULL: nobody wants it any more, or it has ended */
     struct timer retry;
     struct shard *sh;
+    bool gives_back; /* the rest is of a session that has ended */
+    uint64_t serial, at_uid, at_group, until_uid;
 };
 
 struct backlog *backlog_new(struct mem *mem)
@@ -45,38 +49,87 @@ void backlog_free(struct backlog *b, struct mem *mem)
 
 /* ---- asking ---- */
 
+static void on_retry(struct timer *t);
+
+static struct backlog_load *load_new(struct shard *sh)
+{
+    struct backlog_load *l = mem_try_alloc(sh->mem, FOR_QUEUE, sizeof *l);
+
+    if (l == NULL)
+        return NULL;
+    *l = (struct backlog_load){.sh = sh};
+    timer_init(&l->retry, on_retry);
+    list_init(&l->link);
+    list_push_back(&sh->loads, &l->link);
+    return l;
+}
+
+static void load_free(struct backlog_load *l)
+{
+    timer_stop(&l->sh->timers, &l->retry);
+    list_remove(&l->link);
+    mem_release(l->sh->mem, FOR_QUEUE, l);
+}
+
+static void ask(struct backlog_load *l)
+{
+    struct store *store = l->sh->broker->store;
+
+    store->ops->load(store, l->sh->index,
+                     &(struct store_load){.session = l->serial,
+                                          .after_uid = l->at_uid,
+                                          .after_group = l->at_group,
+                                          .max_records = PAGE_RECORDS,
+                                          .max_bytes = PAGE_BYTES,
+                                          .token = l});
+}
+
 static void on_retry(struct timer *t)
 {
     struct backlog_load *l = CONTAINER_OF(t, struct backlog_load, retry);
     struct session *s = l->session;
 
+    if (l->gives_back) {
+        ask(l);
+        return;
+    }
     s->flow->backlog->load = NULL;
-    mem_release(l->sh->mem, FOR_QUEUE, l);
+    load_free(l);
     session_pump(s);
 }
 
 void backlog_read_on(struct session *s)
 {
-    struct shard *sh = s->shard;
     struct backlog *b = s->flow->backlog;
-    struct store *store = sh->broker->store;
     struct backlog_load *l;
 
     if (b->load != NULL || fifo_count(&s->flow->queue) > LOW_MARK)
         return;
-    l = mem_try_alloc(sh->mem, FOR_QUEUE, sizeof *l);
+    l = load_new(s->shard);
     if (l == NULL)
         return; /* the next acknowledgement tries again */
-    *l = (struct backlog_load){.session = s, .sh = sh};
-    timer_init(&l->retry, on_retry);
+    l->session = s;
+    l->serial = s->serial;
+    l->at_uid = b->at_uid;
+    l->at_group = b->at_group;
     b->load = l;
-    store->ops->load(store, sh->index,
-                     &(struct store_load){.session = s->serial,
-                                          .after_uid = b->at_uid,
-                                          .after_group = b->at_group,
-                                          .max_records = PAGE_RECORDS,
-                                          .max_bytes = PAGE_BYTES,
-                                          .token = l});
+    ask(l);
+}
+
+bool backlog_give_back(struct session *s)
+{
+    const struct backlog *b = s->flow->backlog;
+    struct backlog_load *l = load_new(s->shard);
+
+    if (l == NULL)
+        return false;
+    l->gives_back = true;
+    l->serial = s->serial;
+    l->at_uid = b->at_uid;
+    l->at_group = b->at_group;
+    l->until_uid = b->until_uid;
+    ask(l);
+    return true;
 }
 
 void backlog_forget(struct session *s)
@@ -88,10 +141,19 @@ void backlog_forget(struct session *s)
         return;
     b->load = NULL;
     l->session = NULL;
-    if (!timer_running(&l->retry))
-        return; /* its page is on the way, and frees it */
-    timer_stop(&s->shard->timers, &l->retry);
-    mem_release(s->shard->mem, FOR_QUEUE, l);
+    if (timer_running(&l->retry))
+        load_free(l); /* else its page is on the way, and frees it */
+}
+
+void backlog_fini(struct shard *sh)
+{
+    while (!list_empty(&sh->loads)) {
+        struct backlog_load *l = LIST_ITEM(sh->loads.next, struct backlog_load, link);
+
+        if (l->session != NULL)
+            l->session->flow->backlog->load = NULL;
+        load_free(l);
+    }
 }
 
 /* ---- taking ---- */
@@ -160,12 +222,29 @@ static bool take_body(struct session *s, const struct store_record *r)
     return e->d.msg != NULL;
 }
 
+/* A message that another member of its group has given back: it has its place behind. */
+static bool stands_behind(const struct backlog *b, const struct store_record *r)
+{
+    struct fifo_cursor cursor = {0};
+    const struct delivery *d;
+
+    if (!b->mixed)
+        return false;
+    while ((d = fifo_next(&b->later, &cursor)) != NULL)
+        if (d->uid == r->uid && d->group == r->group)
+            return true;
+    return false;
+}
+
 static bool take_queued(struct session *s, const struct store_record *r)
 {
     struct shard *sh = s->shard;
     struct backlog *b = s->flow->backlog;
-    struct delivery d = backlog_delivery(sh, r), *slot;
+    struct delivery d, *slot;
 
+    if (stands_behind(b, r))
+        return true;
+    d = backlog_delivery(sh, r);
     d.msg = message_of(sh, r);
     slot = d.msg == NULL ? NULL : fifo_push(&s->flow->queue, sh->mem);
     if (slot == NULL) {
@@ -225,25 +304,67 @@ static void take_page(struct session *s, const struct store_page *p)
         finish(s);
 }
 
+/* ---- giving back ---- */
+
+/* Another member of the group may have it: not what was sent at QoS 2 [v5 MQTT-4.8.2-5]. */
+static void give_one_back(struct backlog_load *l, const struct store_record *r)
+{
+    struct message *m;
+
+    if (r->group == 0 || (r->qos == 2 && r->state != STORE_QUEUED))
+        return;
+    m = message_of(l->sh, r);
+    if (m != NULL)
+        share_return(l->sh, r->group, m, l->serial);
+    else
+        count_drop(l->sh, DROP_NO_MEMORY, 1);
+    message_unref(&m, l->sh->mem);
+}
+
+static void give_page_back(struct backlog_load *l, const struct store_page *p)
+{
+    struct shard *sh = l->sh;
+    struct store_record r;
+    size_t at = 0;
+    bool end = p->end;
+
+    while (store_batch_next(&p->records, &at, &r)) {
+        end |= r.uid > l->until_uid;
+        if (end && r.uid > l->until_uid)
+            break;
+        give_one_back(l, &r);
+        l->at_uid = r.uid;
+        l->at_group = r.group;
+    }
+    if (!end) {
+        ask(l);
+        return;
+    }
+    journal_end_session(sh, l->serial, sh->posts.turn);
+    load_free(l);
+}
+
 static void handle_page(struct shard *sh, struct store_page *p)
 {
     struct backlog_load *l = p->token;
     struct session *s = l->session;
 
-    if (s != NULL && p->rc != 0) {
-        LOG(LOG_ERROR, "store.page_failed", LOG_ERRNO(-p->rc),
-            LOG_STR("client", ((struct str){(const char *)s->client_id, s->client_id_len})));
+    if (p->rc != 0 && (s != NULL || l->gives_back)) {
+        LOG(LOG_ERROR, "store.page_failed", LOG_ERRNO(-p->rc));
         timer_start(&sh->timers, &l->retry, sh->now_ms + RETRY_MS);
         return;
     }
-    if (s != NULL) {
-        s->flow->backlog->load = NULL;
-        if (s->conn != NULL) /* else it will be read when there is somebody to send it to */
-            take_page(s, p);
+    if (l->gives_back) {
+        give_page_back(l, p);
+        return;
     }
-    mem_release(sh->mem, FOR_QUEUE, l);
-    if (s != NULL)
-        session_pump(s);
+    load_free(l);
+    if (s == NULL)
+        return;
+    s->flow->backlog->load = NULL;
+    if (s->conn != NULL) /* else it will be read when there is somebody to send it to */
+        take_page(s, p);
+    session_pump(s);
 }
 
 void backlog_take_pages(struct shard *sh, struct store_page *take_pages)

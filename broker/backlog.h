@@ -24,7 +24,8 @@ struct backlog {
     uint64_t until_uid;        /* ... and to be read up to here: what is newer is in later */
     uint64_t bytes;            /* of what is not read, as far as known */
     uint32_t messages;         /* not read, as far as known */
-    bool perhaps_sent;         /* the client was connected when the broker died */
+    bool mixed;        /* later has messages that are not newer: they stand in the store, too */
+    bool perhaps_sent; /* the client was connected when the broker died */
     struct backlog_load *load; /* a page is being read; NULL: none */
     struct fifo later;         /* struct delivery */
 };
@@ -38,6 +39,13 @@ void backlog_read_on(struct session *s);
 
 /* Forget the page that is being read: the session ends, or moves. */
 void backlog_forget(struct session *s);
+
+/* The session ends, and was a member of shared subscriptions: read what is left, give the messages
+ * of its groups back to them, and only then end it in the store. False when out of memory. */
+bool backlog_give_back(struct session *s);
+
+/* The shard stops: nothing that was asked for will come. */
+void backlog_fini(struct shard *sh);
 
 /* Pages from the store; takes them. */
 void backlog_take_pages(struct shard *sh, struct store_page *take_pages);

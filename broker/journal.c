@@ -562,6 +562,7 @@ void journal_close(struct shard *sh)
         return;
     if (!nothing_open(j))
         submit(j);
+    backlog_fini(sh);
     guard_fini(sh);
     store_batch_fini(&j->batch);
     fifo_clear(&j->floors, sh->mem);

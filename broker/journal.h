@@ -83,9 +83,9 @@ static inline void journal_adopt(struct delivery *d)
 /* ---- other records ---- */
 
 void journal_session(struct session *s, enum journal_haste haste);
-void journal_end_session(struct shard *sh, uint64_t session); /* by its number */
-/* after_turn: not before all is dealt with that was handed over up to that turn; 0: now. */
-void journal_session_end(struct session *s, uint64_t after_turn);
+/* By number. after_turn: not before all is dealt with that was handed over up to that turn; 0: now.
+ */
+void journal_end_session(struct shard *sh, uint64_t session, uint64_t after_turn);
 void journal_filter(struct session *s, struct mqtt_str share, struct mqtt_str filter,
                     uint8_t options, uint32_t sub_id);
 void journal_filter_end(struct session *s, struct mqtt_str share, struct mqtt_str filter);

@@ -104,25 +104,23 @@ void journal_session(struct session *s, enum journal_haste haste)
     journal__append(s->shard->journal, &r, haste);
 }
 
-void journal_end_session(struct shard *sh, uint64_t session)
+static void end_session(struct journal *j, uint64_t session)
 {
     struct store_record r = {.kind = STORE_SESSION_END, .session = session};
 
-    journal__append(sh->journal, &r, HASTE_LATER);
+    journal__append(j, &r, HASTE_LATER);
 }
 
-void journal_session_end(struct session *s, uint64_t after_turn)
+void journal_end_session(struct shard *sh, uint64_t session, uint64_t after_turn)
 {
-    struct journal *j = s->shard->journal;
-    struct ended *ended;
+    struct journal *j = sh->journal;
 
-    if (!s->durable || j == NULL)
+    if (j == NULL)
         return;
-    ended = after_turn == 0 ? NULL : fifo_push(&j->ended, j->sh->mem);
-    if (ended != NULL)
-        *ended = (struct ended){after_turn, s->serial};
+    if (after_turn != 0)
+        *(struct ended *)fifo_must_push(&j->ended, sh->mem) = (struct ended){after_turn, session};
     else
-        journal_end_session(s->shard, s->serial);
+        end_session(j, session);
 }
 
 void journal__end_sessions(struct journal *j)
@@ -130,7 +128,7 @@ void journal__end_sessions(struct journal *j)
     struct ended *e;
 
     while ((e = fifo_front(&j->ended)) != NULL && e->turn <= shard_done_turn(j->sh)) {
-        journal_end_session(j->sh, e->session);
+        end_session(j, e->session);
         fifo_pop(&j->ended, j->sh->mem);
     }
 }

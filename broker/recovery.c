@@ -130,7 +130,7 @@ static int take_session(struct recovery *v, const struct store_record *r)
     int rc;
 
     if (outdated(v, sh, r)) {
-        journal_end_session(sh, r->session);
+        journal_end_session(sh, r->session, 0);
         return 0;
     }
     s = session_alloc(sh, client_id);

@@ -128,8 +128,9 @@ void session_discard(struct shard *sh, struct session *s)
 {
     s->shard = sh;
     session_set_will(s, NULL);
-    session_drop_flow(s);
-    journal_session_end(s, 0);
+    session_drop_flow(s, false);
+    if (s->durable)
+        journal_end_session(sh, s->serial, 0);
     mem_release(sh->mem, FOR_SESSION, s);
 }
 
@@ -137,14 +138,16 @@ void session_end(struct session *s, bool keep_claim)
 {
     struct shard *sh = s->shard;
     uint64_t asks;
+    bool shared;
 
     ASSERT(s->magic == SESSION_MAGIC && s->conn == NULL);
     session_publish_will(s);
     retained_cancel(s, (struct mqtt_str){NULL, 0});
+    shared = session_is_member(s);
     session_leave_all(s);
     asks = sh->posts.asks;
-    session_drop_flow(s);
-    journal_session_end(s, sh->posts.asks != asks ? sh->posts.turn : 0);
+    if (!session_drop_flow(s, shared) && s->durable)
+        journal_end_session(sh, s->serial, sh->posts.asks != asks ? sh->posts.turn : 0);
     session_unregister(s);
     if (!keep_claim && !shard_alone(sh))
         directory_release(&sh->broker->directory, session_client_id(s), s->claim);

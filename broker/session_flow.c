@@ -181,31 +181,38 @@ static void end_queue(struct session *s, struct fifo *queue)
     }
 }
 
-static void end_backlog(struct session *s)
+/* True: what is in the store only goes back to its groups, and ends the session there. */
+static bool end_backlog(struct session *s, bool shared)
 {
     struct backlog *b = s->flow->backlog;
+    bool gives_back;
 
     if (b == NULL)
-        return;
+        return false;
     backlog_forget(s);
+    gives_back = shared && s->shard->journal != NULL && backlog_give_back(s);
     COUNT_ADD(&s->shard->counters, queued, -(int64_t)b->messages);
-    count_drop(s->shard, DROP_SESSION_ENDED, b->messages);
+    if (!gives_back)
+        count_drop(s->shard, DROP_SESSION_ENDED, b->messages);
     end_queue(s, &b->later);
+    return gives_back;
 }
 
-void session_drop_flow(struct session *s)
+bool session_drop_flow(struct session *s, bool shared)
 {
     struct session_flow *f = s->flow;
+    bool gives_back;
 
     if (f == NULL)
-        return;
+        return false;
     for (struct inflight_entry *e = inflight_first(&f->out); e != NULL;
          e = inflight_after(&f->out, e))
         end_delivery(s, &e->d, !e->unsent || e->d.again);
     COUNT_ADD(&s->shard->counters, inflight, -(int64_t)f->out.count);
     inflight_clear(&f->out, s->shard->mem);
     end_queue(s, &f->queue);
-    end_backlog(s);
+    gives_back = end_backlog(s, shared);
     session_flow_free(s->shard, f);
     s->flow = NULL;
+    return gives_back;
 }

@@ -40,8 +40,13 @@ void session_leave_all(struct session *s);
 void session_members_online(struct session *s, bool online);
 
 /* Release all messages; those of shared subscriptions that may go to another member go back to
- * their group [v5 4.8.2]. */
-void session_drop_flow(struct session *s);
+ * their group [v5 4.8.2]. shared: the session was a member of one. True: messages that are in the
+ * store only go back as they are read; after that, and not by the caller, the session is ended
+ * there. */
+bool session_drop_flow(struct session *s, bool shared);
+
+/* Is it in a group of a shared subscription? */
+bool session_is_member(const struct session *s);
 
 /* Messages of shared subscriptions that wait for a client that is gone: let connected members have
  * them. */

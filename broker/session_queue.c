@@ -124,6 +124,8 @@ void session_requeue(struct session *s, struct delivery *take_d)
         return;
     }
     *slot = *take_d;
+    if (f->backlog != NULL)
+        f->backlog->mixed |= take_d->uid <= f->backlog->until_uid;
     f->queued_bytes += message_size(take_d->msg);
     f->queued_qos0 += take_d->qos == 0;
     COUNT(&s->shard->counters, queued);

@@ -162,6 +162,14 @@ bool session_unsubscribe(struct session *s, struct mqtt_str share, struct mqtt_s
     return true;
 }
 
+bool session_is_member(const struct session *s)
+{
+    LIST_EACH (n, &s->subscriptions)
+        if (LIST_ITEM(n, struct subscription, link)->membership != NULL)
+            return true;
+    return false;
+}
+
 void session_leave_all(struct session *s)
 {
     while (!list_empty(&s->subscriptions))

@@ -301,6 +301,7 @@ struct shard *shard_new(struct broker *b, unsigned index)
     list_init(&sh->answers_waiting);
     list_init(&sh->welcomes);
     list_init(&sh->committing);
+    list_init(&sh->loads);
     list_init(&sh->jobs);
     posts_init(sh);
     sh->tree = topic_tree_new(mem, b->hash_seed);

@@ -80,6 +80,7 @@ struct shard {
     struct list answers_waiting; /* connections with answers that wait for shard_done_turn() */
     struct list welcomes;        /* connections whose CONNACK waits for it */
     struct list committing;      /* sessions that go on when more is committed */
+    struct list loads;           /* pages on their way (backlog.c) */
     struct list jobs;
 
     struct posts posts; /* to and from other shards */

@@ -587,6 +587,63 @@ static void test_expiry_in_store(void)
     stored_fini(&s);
 }
 
+/* ---- shared subscriptions ---- */
+
+/* What a member has not completed goes to another when its session ends, wherever it is kept; and is
+ * never lost on the way. */
+static void give_back(unsigned shards, bool in_store, bool crash)
+{
+    struct stored s;
+    struct client *a, *b, *pub;
+    struct mqtt_packet p;
+    bool got[10] = {false};
+    int n = 0;
+
+    stored_init(&s, shards, NULL);
+    a = join_v(&s, 0, 5, "a", false);
+    b = join_v(&s, shards - 1, 5, "b", false);
+    client_subscribe(a, "$share/g/t", 1);
+    client_subscribe(b, "$share/g/t", 1);
+    client_drop(a);
+    client_drop(b);
+    pub = net_client(&s.n, 0, 5, "pub");
+    for (int i = 0; i < 10; i++)
+        publish_number(pub, i, 1);
+    if (in_store)
+        stored_crash(&s, 1000);
+    net_client(&s.n, 0, 5, "a"); /* Clean Start: the old session ends */
+    if (crash)
+        stored_crash(&s, 1000);
+    else
+        net_sleep(&s.n, 100);
+    b = join_v(&s, 0, 5, "b", true);
+    net_sleep(&s.n, 100);
+    while (client_next(b, &p)) {
+        int i = atoi((const char *)p.publish.payload.p);
+
+        CHECK(!got[i]);
+        got[i] = true;
+        n++;
+        client_send_ack(b, MQTT_PUBACK, p.publish.packet_id, 0);
+    }
+    CHECK(n == 10 || (crash && n == 5));
+    net_client(&s.n, 0, 5, "a"); /* died before its end was committed, it is there again */
+    net_sleep(&s.n, 100);
+    for (; client_next(b, &p); n++)
+        client_send_ack(b, MQTT_PUBACK, p.publish.packet_id, 0);
+    CHECK_INT(n, 10);
+    net_sleep(&s.n, 100);
+    CHECK_INT(records_left(&s), 2);
+    stored_fini(&s);
+}
+
+static void test_give_back(void)
+{
+    for (unsigned shards = 1; shards <= 3; shards++)
+        for (int i = 0; i < 4; i++)
+            give_back(shards, (i & 1) != 0, (i & 2) != 0);
+}
+
 /* ---- which messages ---- */
 
 static void test_topics(void)
@@ -668,4 +725,4 @@ static void test_failing_all(void)
 TEST_MAIN(test_connack_waits, test_connack_not_waited_for, test_suback_waits, test_offline_all,
           test_born_and_dead, test_slow, test_qos2_out, test_qos2_in, test_sessions_end,
           test_graceful_restart, test_will, test_retained_all, test_long_queue, test_overflow,
-          test_expiry_in_store, test_topics, test_failing_all)
+          test_expiry_in_store, test_give_back, test_topics, test_failing_all)
