@@ -81,6 +81,7 @@ static int put_body(struct sqlite_store *s, const struct store_message *m, uint6
     s->w.body_uid = uid;
     s->w.body_size = size_of(m);
     s->w.body_expires_ms = m->expires_ms;
+    s->w.body_publisher = m->publisher;
     return rc;
 }
 
@@ -98,6 +99,7 @@ static int find_body(struct sqlite_store *s, uint64_t uid)
         s->w.body_uid = uid;
         s->w.body_size = (uint64_t)sqlite3_column_int64(st, 0);
         s->w.body_expires_ms = (uint64_t)sqlite3_column_int64(st, 1);
+        s->w.body_publisher = (uint64_t)sqlite3_column_int64(st, 2);
     }
     sqlite3_reset(st);
     return rc == SQLITE_ROW ? SQLITE_OK : rc == SQLITE_DONE ? SQLITE_NOTFOUND : rc;
@@ -125,23 +127,6 @@ static int leave_body(struct sqlite_store *s, uint64_t uid)
 
 /* ---- deliveries ---- */
 
-static void bind_delivery(sqlite3_stmt *st, const struct store_record *r)
-{
-    sqlite3_bind_int(st, 4, r->packet_id);
-    sqlite3_bind_int(st, 5, r->state);
-    sqlite3_bind_int(st, 6, r->qos);
-    sqlite3_bind_int(st, 7, r->retain);
-    bind_bytes(st, 8, r->sub_ids);
-}
-
-static int replace_delivery(struct sqlite_store *s, const struct store_record *r)
-{
-    sqlite3_stmt *st = delivery_statement(s, ST_REPLACE_DELIVERY, r->session, r->uid, r->group);
-
-    bind_delivery(st, r);
-    return sqlite__run(st);
-}
-
 static int put_delivery(struct sqlite_store *s, const struct store_record *r)
 {
     sqlite3_stmt *st = delivery_statement(s, ST_PUT_DELIVERY, r->session, r->uid, r->group);
@@ -158,17 +143,19 @@ static int put_delivery(struct sqlite_store *s, const struct store_record *r)
     }
     if (rc != SQLITE_OK)
         return rc;
-    bind_delivery(st, r);
+    sqlite3_bind_int(st, 4, r->packet_id);
+    sqlite3_bind_int(st, 5, r->state);
+    sqlite3_bind_int(st, 6, r->qos);
+    sqlite3_bind_int(st, 7, r->retain);
+    bind_bytes(st, 8, r->sub_ids);
     bind_number(st, 9, s->w.body_size);
     bind_number(st, 10, s->w.body_expires_ms);
+    bind_number(st, 11, r->guarded ? s->w.body_publisher : 0);
     expires_at(s, s->w.body_expires_ms);
-    if ((rc = sqlite__run(st)) != SQLITE_OK)
-        return rc;
-    if (!changed(s))
-        return replace_delivery(s, r);
-    if (!new_body)
+    rc = sqlite__run(st);
+    if (rc == SQLITE_OK && changed(s) && !new_body)
         join_body(s, r->uid);
-    return SQLITE_OK;
+    return rc;
 }
 
 static int change_state(struct sqlite_store *s, const struct store_record *r)
@@ -187,15 +174,15 @@ int sqlite__end_delivery(struct sqlite_store *s, uint64_t session, uint64_t uid,
     return rc == SQLITE_OK && changed(s) ? leave_body(s, uid) : rc;
 }
 
-static int queue_drop(struct sqlite_store *s, uint64_t session)
+static int queue_drop(struct sqlite_store *s, const struct store_record *r)
 {
-    sqlite3_stmt *st = statement_of(s, ST_FIRST_QUEUED, session);
-    uint64_t forgiven = counts_len(&s->w.forgiven) > 0 ? counts_get(&s->w.forgiven, session) : 0;
+    sqlite3_stmt *st = delivery_statement(s, ST_FIRST_QUEUED, r->session, r->uid, r->group);
+    uint64_t forgiven = counts_len(&s->w.forgiven) > 0 ? counts_get(&s->w.forgiven, r->session) : 0;
     uint64_t uid, group;
     int rc;
 
     if (forgiven > 0) {
-        counts_set(&s->w.forgiven, session, forgiven - 1);
+        counts_set(&s->w.forgiven, r->session, forgiven - 1);
         return SQLITE_OK;
     }
     rc = sqlite3_step(st);
@@ -203,7 +190,7 @@ static int queue_drop(struct sqlite_store *s, uint64_t session)
     group = (uint64_t)sqlite3_column_int64(st, 1);
     sqlite3_reset(st);
     if (rc == SQLITE_ROW)
-        return sqlite__end_delivery(s, session, uid, group);
+        return sqlite__end_delivery(s, r->session, uid, group);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
@@ -254,6 +241,8 @@ static int end_session(struct sqlite_store *s, const struct store_record *r)
 {
     int rc = sqlite__run(statement_of(s, ST_END_SESSION, r->session));
 
+    if (rc == SQLITE_OK)
+        rc = sqlite__run(statement_of(s, ST_END_LARGEST, r->session));
     if (rc != SQLITE_OK)
         return rc;
     sqlite__purge_later(s, r->session);
@@ -278,10 +267,22 @@ static int end_filter(struct sqlite_store *s, const struct store_record *r)
     return sqlite__run(st);
 }
 
-static int received(struct sqlite_store *s, const struct store_record *r)
+static int put_received(struct sqlite_store *s, const struct store_record *r)
 {
-    sqlite3_stmt *st =
-        statement_of(s, r->kind == STORE_RECEIVED ? ST_PUT_RECEIVED : ST_END_RECEIVED, r->session);
+    sqlite3_stmt *st = statement_of(s, ST_PUT_RECEIVED, r->session);
+    int rc;
+
+    sqlite3_bind_int(st, 2, r->packet_id);
+    if ((rc = sqlite__run(st)) != SQLITE_OK)
+        return rc;
+    st = statement_of(s, ST_LARGEST, r->session);
+    bind_number(st, 2, r->uid);
+    return sqlite__run(st);
+}
+
+static int end_received(struct sqlite_store *s, const struct store_record *r)
+{
+    sqlite3_stmt *st = statement_of(s, ST_END_RECEIVED, r->session);
 
     sqlite3_bind_int(st, 2, r->packet_id);
     return sqlite__run(st);
@@ -332,9 +333,9 @@ int sqlite__apply(struct sqlite_store *s, const struct store_record *r)
     case STORE_DELIVERY: s->w.last_uid = larger(s->w.last_uid, r->uid); return put_delivery(s, r);
     case STORE_DELIVERY_STATE: return change_state(s, r);
     case STORE_DELIVERY_END: return sqlite__end_delivery(s, r->session, r->uid, r->group);
-    case STORE_QUEUE_DROP: return queue_drop(s, r->session);
-    case STORE_RECEIVED:
-    case STORE_RECEIVED_END: return received(s, r);
+    case STORE_QUEUE_DROP: return queue_drop(s, r);
+    case STORE_RECEIVED: return put_received(s, r);
+    case STORE_RECEIVED_END: return end_received(s, r);
     case STORE_RETAINED:
         s->w.last_uid = larger(s->w.last_uid, r->message.uid);
         return put_retained(s, r);

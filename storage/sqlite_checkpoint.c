@@ -4,8 +4,8 @@
  * waits: the rest is little then, because most has been copied already. */
 #include "storage/sqlite_store_priv.h"
 
-#define BEGIN_FRAMES 1000 /* new ones: 4 MiB */
-#define WAIT_FRAMES  4000 /* all: 16 MiB */
+#define LOG_PAGES 1000 /* new ones: 4 MiB */
+#define WAIT_LOGS 4    /* of that size, and the writer waits */
 
 static void done(struct sqlite_store *s, int rc, int frames, int copied)
 {
@@ -69,18 +69,18 @@ void sqlite__checkpoint_now(struct sqlite_store *s)
 void sqlite__log_grew(struct sqlite_store *s)
 {
     uint32_t frames = atomic_load(&s->c.frames), copied = atomic_load(&s->c.copied);
+    uint32_t begin = s->c.log_pages != 0 ? s->c.log_pages : LOG_PAGES, wait = WAIT_LOGS * begin;
 
     if (frames < copied) { /* the log has begun anew */
         atomic_store(&s->c.copied, 0);
         copied = 0;
     }
-    if (frames < s->c.patience)
-        s->c.patience = WAIT_FRAMES;
+    if (s->c.patience == 0 || frames < wait)
+        s->c.patience = wait;
     if (frames >= s->c.patience) {
-        /* Somebody else may be reading, and keep it from ending. Not for ever. */
-        s->c.patience =
-            checkpoint(s, SQLITE_CHECKPOINT_RESTART) ? WAIT_FRAMES : frames + WAIT_FRAMES;
-    } else if (frames - copied >= BEGIN_FRAMES) {
+        /* Somebody else may be reading, and keep it from ending: then not again so soon. */
+        s->c.patience = checkpoint(s, SQLITE_CHECKPOINT_RESTART) ? wait : frames + wait;
+    } else if (frames - copied >= begin) {
         sqlite__checkpoint_soon(s);
     }
 }

@@ -22,7 +22,8 @@ static sqlite3_stmt *slice_of(struct sqlite_store *s, enum statement which, uint
     sqlite3_stmt *st = s->w.st[which];
 
     sqlite3_bind_int64(st, 1, (sqlite3_int64)key);
-    sqlite3_bind_int(st, 2, SLICE_ROWS);
+    if (sqlite3_bind_parameter_count(st) > 1)
+        sqlite3_bind_int(st, 2, SLICE_ROWS);
     return st;
 }
 
@@ -77,6 +78,7 @@ static int purge_slice(struct sqlite_store *s, uint64_t session, int *out_n)
         rc = end_slice(s, ST_SLICE_DELIVERIES, session, rows, &deliveries);
     *out_n = n + deliveries;
     if (rc == SQLITE_OK && *out_n < SLICE_ROWS) {
+        rc = sqlite__run(slice_of(s, ST_END_LARGEST, session));
         counts_set(&s->w.ended, session, 0);
         counts_set(&s->w.forgiven, session, 0);
     }

@@ -18,9 +18,12 @@ struct scan {
     void *arg;
     uint64_t *sessions; /* that are there, in order */
     size_t n_sessions, cap_sessions,
-        at;         /* at: the first one not below the last that was asked for */
-    uint64_t *uids; /* of all deliveries */
+        at;                /* at: the first one not below the last that was asked for */
+    struct counts largest; /* by session: the largest uid that it has RECEIVED */
+    uint64_t *uids;        /* of all deliveries */
     size_t n_uids, cap_uids;
+    uint64_t *voids; /* guarded deliveries to remove: three numbers each */
+    size_t n_voids, cap_voids;
     uint64_t entries, told_us;
 };
 
@@ -165,6 +168,12 @@ static int received_row(struct scan *c, sqlite3_stmt *st)
     return session_is_there(c, r.session) ? tell(c, &r) : 0;
 }
 
+static int largest_row(struct scan *c, sqlite3_stmt *st)
+{
+    counts_set(&c->largest, column_number(st, 0), column_number(st, 1));
+    return 0;
+}
+
 static int retained_row(struct scan *c, sqlite3_stmt *st)
 {
     struct store_record r = {.kind = STORE_RETAINED,
@@ -198,18 +207,44 @@ static int tell_backlog(struct scan *c)
     return rc;
 }
 
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Its publisher will send the message again. */
+static bool is_void(const struct scan *c, uint64_t publisher, uint64_t uid)
+{
+    return publisher != 0 && counts_get(&c->largest, publisher) < uid && c->n_sessions > 0 &&
+           bsearch(&publisher, c->sessions, c->n_sessions, sizeof publisher, by_number) != NULL;
+}
+
+static void note_void(struct scan *c, const struct store_record *r)
+{
+    push(&c->voids, &c->n_voids, &c->cap_voids, r->session);
+    push(&c->voids, &c->n_voids, &c->cap_voids, r->uid);
+    push(&c->voids, &c->n_voids, &c->cap_voids, r->group);
+}
+
 static int delivery_row(struct scan *c, sqlite3_stmt *st)
 {
     struct backlog *b = (struct backlog *)c;
     struct store_record r = {.kind = STORE_DELIVERY,
                              .session = column_number(st, 0),
                              .uid = column_number(st, 1),
+                             .group = column_number(st, 2),
                              .state = (uint8_t)column_number(st, 4)};
     int rc = 0;
 
     push(&c->uids, &c->n_uids, &c->cap_uids, r.uid);
     if (!session_is_there(c, r.session))
         return 0;
+    if (is_void(c, column_number(st, 10), r.uid)) {
+        note_void(c, &r);
+        return 0;
+    }
     if (b->r.session != r.session)
         rc = tell_backlog(c);
     b->r.session = r.session;
@@ -218,19 +253,11 @@ static int delivery_row(struct scan *c, sqlite3_stmt *st)
         b->r.bytes += column_number(st, 8);
         return rc;
     }
-    r.group = column_number(st, 2);
     r.packet_id = (uint16_t)column_number(st, 3);
     r.qos = (uint8_t)column_number(st, 5);
     r.retain = column_number(st, 6) != 0;
     r.sub_ids = column_bytes(st, 7);
     return rc != 0 ? rc : tell(c, &r);
-}
-
-static int by_number(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return x < y ? -1 : x > y;
 }
 
 /* Which bodies have more than one delivery? */
@@ -275,10 +302,34 @@ static int scan_tables(struct scan *c)
     if ((rc = each(c, "SELECT * FROM received ORDER BY session", received_row)) != 0)
         return rc;
     c->at = 0;
+    if ((rc = each(c, "SELECT * FROM largest", largest_row)) != 0)
+        return rc;
     rc = each(c, "SELECT * FROM delivery ORDER BY session, uid, grp", delivery_row);
     if (rc == 0)
         rc = tell_backlog(c);
     return rc != 0 ? rc : each(c, "SELECT * FROM retained ORDER BY topic", retained_row);
+}
+
+static int end_voids(struct sqlite_store *s, void *scan)
+{
+    const struct scan *c = scan;
+    int rc = SQLITE_OK;
+
+    for (size_t i = 0; i < c->n_voids && rc == SQLITE_OK; i += 3)
+        rc = sqlite__end_delivery(s, c->voids[i], c->voids[i + 1], c->voids[i + 2]);
+    return rc;
+}
+
+/* Before anybody can read them. 0 or -errno. */
+static int remove_voids(struct scan *c)
+{
+    int rc = c->n_voids == 0 ? SQLITE_OK : sqlite__transact(c->s, false, end_voids, c);
+
+    if (rc == SQLITE_OK)
+        return 0;
+    LOG(LOG_ERROR, "store.recovery_failed", LOG_TXT("file", c->s->path),
+        LOG_TXT("error", sqlite3_errstr(rc)));
+    return (rc & 0xff) == SQLITE_FULL ? -ENOSPC : -EIO;
 }
 
 int sqlite__scan(struct sqlite_store *s, store_record_fn *fn, void *arg)
@@ -288,10 +339,15 @@ int sqlite__scan(struct sqlite_store *s, store_record_fn *fn, void *arg)
     int rc;
 
     forget(&s->w);
+    counts_init(&b.scan.largest, s->w.mem);
     rc = scan_tables(&b.scan);
-    if (rc == 0)
+    if (rc == 0) {
         count_users(&b.scan);
+        rc = remove_voids(&b.scan);
+    }
     s->w.scanned = rc == 0;
+    counts_fini(&b.scan.largest);
+    free(b.scan.voids);
     free(b.scan.sessions);
     free(b.scan.uids);
     return rc;

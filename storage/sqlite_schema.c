@@ -15,7 +15,8 @@
  *
  * message: once for all deliveries of it; goes with the last of them.
  * delivery: size and expires are those of the message, so that neither recovery nor expiry has to
- * look at that; state 0 QUEUED, 1 SENT, 2 RELEASED. */
+ * look at that; state 0 QUEUED, 1 SENT, 2 RELEASED; guard: when it is guarded, its publisher.
+ * largest: the largest uid that a session has RECEIVED. */
 static const char version_1[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
     "INSERT INTO meta VALUES('last_session', 0), ('last_uid', 0);"
@@ -27,11 +28,12 @@ static const char version_1[] =
     " PRIMARY KEY(session, filter)) WITHOUT ROWID;"
     "CREATE TABLE received(session INTEGER, packet_id INTEGER,"
     " PRIMARY KEY(session, packet_id)) WITHOUT ROWID;"
+    "CREATE TABLE largest(session INTEGER PRIMARY KEY, uid INTEGER);"
     "CREATE TABLE message(uid INTEGER PRIMARY KEY, publisher INTEGER, expires INTEGER,"
     " qos INTEGER, retain INTEGER, topic TEXT, props BLOB, payload BLOB);"
     "CREATE TABLE delivery(session INTEGER, uid INTEGER, grp INTEGER, packet_id INTEGER,"
     " state INTEGER, qos INTEGER, retain INTEGER, sub_ids BLOB, size INTEGER, expires INTEGER,"
-    " PRIMARY KEY(session, uid, grp)) WITHOUT ROWID;"
+    " guard INTEGER, PRIMARY KEY(session, uid, grp)) WITHOUT ROWID;"
     "CREATE INDEX delivery_expires ON delivery(expires) WHERE state = 0 AND expires > 0;"
     "CREATE TABLE retained(topic TEXT PRIMARY KEY, uid INTEGER, publisher INTEGER,"
     " expires INTEGER, qos INTEGER, retain INTEGER, props BLOB, payload BLOB) WITHOUT ROWID;"
@@ -41,8 +43,8 @@ static const struct schema_step steps[] = {{0, SCHEMA_VERSION, version_1}};
 
 /* Looked over row by row at the start. Of the messages only their tree is: their bodies may be
  * large, and are read when they are needed. */
-static const char *const checked[] = {"meta",     "session",  "filter",
-                                      "received", "delivery", "retained"};
+static const char *const checked[] = {"meta",    "session",  "filter",  "received",
+                                      "largest", "delivery", "retained"};
 
 static int exec(sqlite3 *db, const char *sql)
 {

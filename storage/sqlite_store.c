@@ -213,6 +213,13 @@ static int set_aside(struct sqlite_store *s, const char *why, struct store_error
     return 0;
 }
 
+/* SQLite copies the log to the file when that is closed, and removes it. Not to one that is damaged:
+ * what can be saved is saved from what was found. */
+static void keep_log(sqlite3 *db, bool on)
+{
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, (int)on, NULL);
+}
+
 /* The writer's connection, to a file that is ours, whole and up to date. */
 static int open_file(struct sqlite_store *s, const char *vfs, struct store_error *err)
 {
@@ -222,9 +229,12 @@ static int open_file(struct sqlite_store *s, const char *vfs, struct store_error
         s->w.db = schema__connect(s->path, vfs, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
         if (s->w.db == NULL)
             return -1;
+        keep_log(s->w.db, true);
         what = schema__prepare(s->w.db, s->path, err);
-        if (what == FILE_OURS)
+        if (what == FILE_OURS) {
+            keep_log(s->w.db, false);
             return 0;
+        }
         if ((what != FILE_DAMAGED && what != FILE_FOREIGN) || attempt > 0)
             return -1;
         sqlite3_close(s->w.db);
@@ -399,6 +409,7 @@ static struct sqlite_store *new_store(const struct sqlite_store_options *o)
     s->path = strdup(o->path);
     s->env = o->env != NULL ? o->env : env_system();
     s->max_bytes = o->max_bytes;
+    s->c.log_pages = o->log_pages;
     s->lock_fd = -1;
     s->last = &s->first;
     s->r.last = &s->r.first;

@@ -20,7 +20,9 @@ struct sqlite_store_options {
     uint64_t max_bytes;    /* of the file; at the limit it fails like a full disk; 0: none */
     const struct env *env; /* its clock, asked by another thread, says what has expired; NULL: the
                               system's */
-    const char *vfs;       /* name of SQLite's layer under it; NULL: the usual one; for tests */
+    uint32_t log_pages; /* of the write-ahead log (4 KiB each), until it is copied to the file; the
+                              log grows to a few times that; 0: 1000 */
+    const char *vfs;    /* name of SQLite's layer under it; NULL: the usual one; for tests */
 };
 
 /* Open the store, or begin a new one where there is none; one of an older schema is brought up to

@@ -34,21 +34,22 @@
     X(END_FILTER, "DELETE FROM filter WHERE session = ?1 AND filter = ?2")                       \
     X(PUT_RECEIVED, "INSERT OR IGNORE INTO received VALUES(?1, ?2)")                             \
     X(END_RECEIVED, "DELETE FROM received WHERE session = ?1 AND packet_id = ?2")                \
+    X(LARGEST, "INSERT INTO largest VALUES(?1, ?2) ON CONFLICT(session)"                         \
+               " DO UPDATE SET uid = excluded.uid WHERE excluded.uid > uid")                     \
+    X(END_LARGEST, "DELETE FROM largest WHERE session = ?1")                                     \
     X(PUT_RETAINED, "INSERT OR REPLACE INTO retained VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")    \
     X(END_RETAINED, "DELETE FROM retained WHERE topic = ?1")                                     \
     X(PUT_BODY, "INSERT OR IGNORE INTO message VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")          \
     X(BODY, "SELECT length(CAST(topic AS BLOB)) + ifnull(length(props), 0)"                      \
-            " + ifnull(length(payload), 0), expires FROM message WHERE uid = ?1")                \
+            " + ifnull(length(payload), 0), expires, publisher FROM message WHERE uid = ?1")     \
     X(END_BODY, "DELETE FROM message WHERE uid = ?1")                                            \
     X(PUT_DELIVERY, "INSERT OR IGNORE INTO delivery VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"  \
-                    " ?10)")                                                                     \
-    X(REPLACE_DELIVERY, "UPDATE delivery SET packet_id = ?4, state = ?5, qos = ?6, retain = ?7," \
-                        " sub_ids = ?8 WHERE session = ?1 AND uid = ?2 AND grp = ?3")            \
+                    " ?10, ?11)")                                                                \
     X(STATE, "UPDATE delivery SET packet_id = ?4, state = ?5"                                    \
              " WHERE session = ?1 AND uid = ?2 AND grp = ?3")                                    \
     X(END_DELIVERY, "DELETE FROM delivery WHERE session = ?1 AND uid = ?2 AND grp = ?3")         \
-    X(FIRST_QUEUED, "SELECT uid, grp FROM delivery WHERE session = ?1 AND state = 0"             \
-                    " ORDER BY uid, grp LIMIT 1")                                                \
+    X(FIRST_QUEUED, "SELECT uid, grp FROM delivery WHERE session = ?1 AND (uid, grp) > (?2, ?3)" \
+                    " AND state = 0 ORDER BY uid, grp LIMIT 1")                                  \
     X(SET_META, "UPDATE meta SET value = ?2 WHERE name = ?1")                                    \
     X(SLICE_FILTERS, "DELETE FROM filter WHERE session = ?1 AND filter IN"                       \
                      " (SELECT filter FROM filter WHERE session = ?1 LIMIT ?2)")                 \
@@ -105,6 +106,7 @@ struct checkpointer {
     bool wanted;
     _Atomic uint32_t frames; /* in the log */
     _Atomic uint32_t copied; /* of these, in the file */
+    uint32_t log_pages;      /* as in the options */
     uint32_t patience;       /* frames at which the writer waits for the checkpoint; writer */
 };
 
@@ -123,12 +125,12 @@ struct writer {
     uint64_t last_uid, last_session;     /* seen */
     uint64_t stored_uid, stored_session; /* written */
     uint64_t next_expiry_ms;             /* nothing expires before; UINT64_MAX: nothing does */
-    uint64_t body_uid, body_size, body_expires_ms; /* the last body that was put */
-    uint64_t committed_ms;                         /* when the last transaction was; monotonic */
-    uint64_t maintain_after_ms;                    /* maintenance has failed; monotonic */
-    uint64_t pages, free_pages;                    /* of the file */
-    uint64_t max_pages;                            /* 0: no limit */
-    uint32_t failures;                             /* in a row */
+    uint64_t body_uid, body_size, body_expires_ms, body_publisher; /* the last one that was put */
+    uint64_t committed_ms;      /* when the last transaction was; monotonic */
+    uint64_t maintain_after_ms; /* maintenance has failed; monotonic */
+    uint64_t pages, free_pages; /* of the file */
+    uint64_t max_pages;         /* 0: no limit */
+    uint32_t failures;          /* in a row */
     bool synchronous_full;
     bool squeeze;  /* at the limit: see commit_squeezed() */
     bool scanned;  /* the counts above know what is in the store */

@@ -48,7 +48,11 @@ int dir_count(const char *dir, const char *prefix, char *first, size_t size)
 
     ASSERT(d != NULL);
     while ((e = readdir(d)) != NULL) {
-        if (strncmp(e->d_name, prefix, strlen(prefix)) != 0)
+        size_t len = strlen(e->d_name);
+
+        if (strncmp(e->d_name, prefix, strlen(prefix)) != 0 ||
+            (len > 4 && (strcmp(e->d_name + len - 4, "-wal") == 0 ||
+                         strcmp(e->d_name + len - 4, "-shm") == 0)))
             continue;
         if (n++ == 0 && first != NULL)
             dir_path(first, size, dir, e->d_name);

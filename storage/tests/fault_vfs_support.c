@@ -10,10 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SECTOR     512
-#define FILES      16
-#define NO_FAULT   UINT64_MAX
-#define NOT_SYNCED 1 /* of struct change: a write; otherwise a truncation */
+#define SECTOR   512
+#define FILES    16
+#define NO_FAULT UINT64_MAX
 
 /* What was done to a file and not synced. */
 struct change {
@@ -42,7 +41,7 @@ static struct {
     sqlite3_vfs vfs, *real;
     enum fault_vfs_how how;
     uint64_t at, count, random;
-    bool for_ever, happened, watching, dead;
+    bool for_ever, happened, watching, dead, sync;
     struct watched files[FILES];
     int n_files;
 } f = {.lock = PTHREAD_MUTEX_INITIALIZER, .at = NO_FAULT};
@@ -207,6 +206,7 @@ static int code_of(int io_error)
     case FAULT_FULL:
     case FAULT_SHORT: return SQLITE_FULL;
     case FAULT_READONLY: return SQLITE_READONLY;
+    case FAULT_DAMAGED: return SQLITE_CORRUPT;
     default: return io_error;
     }
 }
@@ -277,7 +277,7 @@ static int x_sync(sqlite3_file *file, int flags)
 
     pthread_mutex_lock(&f.lock);
     if (!fault(SQLITE_IOERR_FSYNC, &rc)) {
-        rc = f.watching ? SQLITE_OK : ff->real->pMethods->xSync(ff->real, flags);
+        rc = f.sync ? ff->real->pMethods->xSync(ff->real, flags) : SQLITE_OK;
         if (rc == SQLITE_OK && ff->watched != NULL)
             synced(ff->watched);
     }
@@ -380,8 +380,9 @@ static int x_delete(sqlite3_vfs *vfs, const char *name, int sync)
 
 /* ---- the interface ---- */
 
-void fault_vfs_register(void)
+void fault_vfs_register(bool sync)
 {
+    f.sync = sync;
     if (f.real != NULL)
         return;
     f.real = sqlite3_vfs_find(NULL);
@@ -449,17 +450,21 @@ static void save(const struct watched *w, const char *dir)
     ASSERT(fclose(out) == 0);
 }
 
-void fault_vfs_image(const char *dir)
+void fault_vfs_forget(void)
 {
     for (int i = 0; i < f.n_files; i++) {
-        struct watched *w = &f.files[i];
-
-        if (w->len > 0)
-            save(w, dir);
-        forget_changes(w);
-        free(w->image);
+        forget_changes(&f.files[i]);
+        free(f.files[i].image);
     }
     f.n_files = 0;
     f.watching = f.dead = false;
     fault_vfs_heal();
+}
+
+void fault_vfs_image(const char *dir)
+{
+    for (int i = 0; i < f.n_files; i++)
+        if (f.files[i].len > 0)
+            save(&f.files[i], dir);
+    fault_vfs_forget();
 }

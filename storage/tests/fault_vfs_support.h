@@ -14,12 +14,14 @@ enum fault_vfs_how {
     FAULT_EIO,      /* SQLite is told of an I/O error */
     FAULT_FULL,     /* no space left */
     FAULT_SHORT,    /* half of it is written, then there is no space left */
-    FAULT_READONLY, /* from the moment on at which something is opened or written */
+    FAULT_READONLY, /* it must not be written */
+    FAULT_DAMAGED,  /* the file makes no sense */
     FAULT_DIE,      /* the process is killed after half of it */
     FAULT_CUT       /* the power fails: see fault_vfs_image() */
 };
 
-void fault_vfs_register(void);
+/* sync: syncs reach the disk; otherwise they are counted only, which is quicker. */
+void fault_vfs_register(bool sync);
 
 /* The n-th operation from now on (1: the next) meets this fault, once or from then on. Operations
  * are writes, truncations and syncs. */
@@ -36,7 +38,10 @@ bool fault_vfs_happened(void);
  * power cut does. */
 void fault_vfs_watch(uint64_t seed);
 
-/* After a power cut: put the files as it has left them into this folder. Ends the watching, and
- * heals. Nothing may have them open. */
+/* End the watching, and heal. Nothing may have the files open. */
+void fault_vfs_forget(void);
+
+/* After a power cut: put the files as it has left them into this folder; then as
+ * fault_vfs_forget(). */
 void fault_vfs_image(const char *dir);
 #endif

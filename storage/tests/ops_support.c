@@ -125,6 +125,8 @@ static void deliveries(struct ops *o, struct store_batch *b)
     unsigned n = 1 + below(o, 3);
 
     r.message = some_message(o, space, sizeof space);
+    r.guarded = below(o, 4) == 0;
+    r.message.publisher = any_session(o);
     r.sub_ids = (struct str){(const char *)ids, 4 * below(o, 3)};
     for (unsigned i = 0; i < n; i++) {
         r.session = any_session(o);
@@ -158,8 +160,13 @@ static void change_delivery(struct ops *o, struct store_batch *b)
 
 static void queue_drop(struct ops *o, struct store_batch *b)
 {
+    const struct ops_delivery *d = &o->recent[below(o, OPS_RECENT)];
     struct store_record r = {.kind = STORE_QUEUE_DROP, .session = any_session(o)};
 
+    if (below(o, 2) == 0) {
+        r.uid = d->uid;
+        r.group = d->group;
+    }
     if (below(o, 2) == 0)
         r.uid = o->recent[below(o, OPS_RECENT)].uid;
 

@@ -49,6 +49,6 @@ int main(int argc, char **argv)
     int null = open("/dev/null", O_WRONLY);
 
     log_configure(null, LOG_ERROR, LOG_TEXT); /* that it fails is what is tested */
-    fault_vfs_register();
+    fault_vfs_register(false);
     return contract_main(argc, argv, &sqlite);
 }

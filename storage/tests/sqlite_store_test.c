@@ -279,30 +279,39 @@ static void test_session_end_at_the_limit(void)
     teardown();
 }
 
-static void test_read_only(void)
+/* The error says what it is; it goes on by itself. */
+static void test_errors(void)
 {
-    uint64_t number;
+    static const struct {
+        enum fault_vfs_how how;
+        const char *text;
+    } rows[] = {{FAULT_READONLY, "read-only"},
+                {FAULT_EIO, "I/O error"},
+                {FAULT_FULL, "no space left"},
+                {FAULT_DAMAGED, "damaged"}};
 
     db_init(&d);
-    d.o.vfs = FAULT_VFS;
     CHECK(db_open(&d));
-    db_add(&d, a_session(1, "one"));
-    CHECK(db_commit(&d));
-    fault_vfs_set(FAULT_READONLY, 1, true);
-    db_add(&d, a_session(2, "two"));
-    number = db_submit(&d);
-    CHECK(wait_health(&d.w, d.s, STORE_FAILING));
-    CHECK(strstr(db_stats(&d).error, "read-only") != NULL);
-    fault_vfs_heal();
-    CHECK(wait_committed(&d.w, d.s, 0, number));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint64_t number;
+
+        fault_vfs_set(rows[i].how, 1, true);
+        db_add(&d, a_session(i + 1, "one"));
+        number = db_submit(&d);
+        CHECK_ROW(i, wait_health(&d.w, d.s, STORE_FAILING));
+        CHECK_ROW(i, strstr(db_stats(&d).error, rows[i].text) != NULL);
+        CHECK_ROW(i, strstr(db_stats(&d).error, d.path) != NULL);
+        fault_vfs_heal();
+        CHECK_ROW(i, wait_committed(&d.w, d.s, 0, number));
+        CHECK_ROW(i, wait_health(&d.w, d.s, STORE_FINE));
+    }
     fault_vfs_set(FAULT_EIO, 1, true);
-    db_add(&d, a_session(3, "three"));
+    db_add(&d, a_session(9, "nine"));
     db_submit(&d);
     CHECK(wait_health(&d.w, d.s, STORE_FAILING));
-    CHECK(strstr(db_stats(&d).error, "I/O error") != NULL);
     db_close(&d); /* does not wait for ever */
     fault_vfs_heal();
-    CHECK_INT(db_number(d.path, "SELECT count(*) FROM session"), 2);
+    CHECK_INT(db_number(d.path, "SELECT count(*) FROM session"), 4);
     teardown();
 }
 
@@ -369,5 +378,5 @@ static void test_log_is_bounded(void)
 
 TEST_MAIN(test_expiry, test_expiry_after_restart, test_drop_after_expiry, test_large_session_ends,
           test_many_sessions_end, test_delivery_behind_the_end, test_no_body, test_size_limit,
-          test_session_end_at_the_limit, test_read_only, test_locked, test_space_goes_back,
+          test_session_end_at_the_limit, test_errors, test_locked, test_space_goes_back,
           test_log_is_bounded)

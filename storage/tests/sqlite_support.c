@@ -26,13 +26,13 @@ void db_init(struct db *d)
         null = open("/dev/null", O_WRONLY | O_CLOEXEC);
         log_configure(null, LOG_DEBUG, LOG_TEXT);
     }
-    fault_vfs_register();
+    fault_vfs_register(false);
     memset(d, 0, sizeof *d);
     dir_make(d->dir, sizeof d->dir);
     dir_path(d->path, sizeof d->path, d->dir, "store.db");
     d->env = (struct env){.now = now, .arg = d};
     atomic_store(&d->wall_ms, 1700000000000);
-    d->o = (struct sqlite_store_options){.path = d->path, .env = &d->env};
+    d->o = (struct sqlite_store_options){.path = d->path, .env = &d->env, .vfs = FAULT_VFS};
 }
 
 void db_sleep(struct db *d, uint64_t ms)

@@ -21,7 +21,8 @@ struct db {
     struct store_batch batch;
 };
 
-/* A folder, and where the store will be in it. Log lines go nowhere from here on. */
+/* A folder, and where the store will be in it, on FAULT_VFS. Log lines go nowhere from here on,
+ * unless FRYS_TEST_LOG is set. */
 void db_init(struct db *d);
 
 /* False: d->err says why. */
