@@ -325,12 +325,13 @@ static uint64_t larger(uint64_t a, uint64_t b)
 int sqlite__apply(struct sqlite_store *s, const struct store_record *r)
 {
     s->w.last_session = larger(s->w.last_session, r->session);
+    s->w.last_uid = larger(s->w.last_uid, r->uid);
     switch (r->kind) {
     case STORE_SESSION: return put_session(s, r);
     case STORE_SESSION_END: return end_session(s, r);
     case STORE_FILTER: return put_filter(s, r);
     case STORE_FILTER_END: return end_filter(s, r);
-    case STORE_DELIVERY: s->w.last_uid = larger(s->w.last_uid, r->uid); return put_delivery(s, r);
+    case STORE_DELIVERY: return put_delivery(s, r);
     case STORE_DELIVERY_STATE: return change_state(s, r);
     case STORE_DELIVERY_END: return sqlite__end_delivery(s, r->session, r->uid, r->group);
     case STORE_QUEUE_DROP: return queue_drop(s, r);

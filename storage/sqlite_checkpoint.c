@@ -4,9 +4,6 @@
  * waits: the rest is little then, because most has been copied already. */
 #include "storage/sqlite_store_priv.h"
 
-#define LOG_PAGES 1000 /* new ones: 4 MiB */
-#define WAIT_LOGS 4    /* of that size, and the writer waits */
-
 static void done(struct sqlite_store *s, int rc, int frames, int copied)
 {
     if (rc != SQLITE_OK && rc != SQLITE_BUSY)
@@ -69,7 +66,7 @@ void sqlite__checkpoint_now(struct sqlite_store *s)
 void sqlite__log_grew(struct sqlite_store *s)
 {
     uint32_t frames = atomic_load(&s->c.frames), copied = atomic_load(&s->c.copied);
-    uint32_t begin = s->c.log_pages != 0 ? s->c.log_pages : LOG_PAGES, wait = WAIT_LOGS * begin;
+    uint32_t begin = s->c.log_pages, wait = SQLITE_WAIT_LOGS * begin;
 
     if (frames < copied) { /* the log has begun anew */
         atomic_store(&s->c.copied, 0);
@@ -79,7 +76,7 @@ void sqlite__log_grew(struct sqlite_store *s)
         s->c.patience = wait;
     if (frames >= s->c.patience) {
         /* Somebody else may be reading, and keep it from ending: then not again so soon. */
-        s->c.patience = checkpoint(s, SQLITE_CHECKPOINT_RESTART) ? wait : frames + wait;
+        s->c.patience = checkpoint(s, SQLITE_CHECKPOINT_RESTART) ? wait : 2 * frames;
     } else if (frames - copied >= begin) {
         sqlite__checkpoint_soon(s);
     }

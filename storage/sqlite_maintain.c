@@ -8,6 +8,7 @@
 #define IDLE_MS      10000 /* then the log is copied to the file */
 #define VACUUM_MS    200   /* of idleness, before the first slice */
 #define FAILED_MS    1000
+#define RESERVE_MS   1000
 #define WALL_MAX_MS  60000 /* the wall clock may jump */
 #define NOTHING_MS   3600000
 #define VACUUM_PAGES 256 /* unused ones that are left alone, ... */
@@ -208,10 +209,10 @@ bool sqlite__maintain(struct sqlite_store *s, bool idle)
         s->w.maintain_after_ms = now + FAILED_MS;
         return false;
     }
-    if (idle && now - s->w.committed_ms >= IDLE_MS) {
+    if (idle && now - s->w.committed_ms >= IDLE_MS)
         sqlite__checkpoint_soon(s);
-        sqlite__reserve(s);
-    }
+    sqlite__reserve(s);
+    sqlite__judge(s);
     return fifo_count(&s->w.ended_queue) > 0 || has_expired(s) || (idle && wants_vacuum(s));
 }
 
@@ -232,6 +233,8 @@ uint64_t sqlite__maintain_due_ms(const struct sqlite_store *s)
 
     if (now < s->w.maintain_after_ms)
         return s->w.maintain_after_ms - now;
+    if (!s->w.reserved)
+        ms = RESERVE_MS;
     if (wants_vacuum(s))
         ms = smaller(ms, until_idle(s, now, VACUUM_MS));
     if (sqlite__log_is_open(s) && now - s->w.committed_ms < IDLE_MS)

@@ -309,15 +309,18 @@ static int set_up_others(struct sqlite_store *s, const char *vfs, struct store_e
     return rc == SQLITE_OK ? 0 : store_error(err, "%s: %s", s->path, sqlite3_errstr(rc));
 }
 
-static int open_all(struct sqlite_store *s, const char *vfs, struct store_error *err)
+static int open_all(struct sqlite_store *s, const struct sqlite_store_options *o,
+                    struct store_error *err)
 {
-    if (lock_file(s, err) != 0 || open_file(s, vfs, err) != 0)
+    if (lock_file(s, err) != 0 || open_file(s, o->vfs, err) != 0)
         return -1;
     if (set_up_writer(s) != SQLITE_OK)
         return store_error(err, "%s: %s", s->path, sqlite3_errmsg(s->w.db));
-    if (set_up_others(s, vfs, err) != 0)
+    if (set_up_others(s, o->vfs, err) != 0)
         return -1;
+    s->c.log_pages = o->log_pages != 0 ? o->log_pages : sqlite__log_pages(s);
     sqlite__reserve(s);
+    sqlite__judge(s);
     s->stats.bytes = s->w.pages * s->page_size;
     s->stats.free_bytes = s->w.free_pages * s->page_size;
     return 0;
@@ -409,7 +412,6 @@ static struct sqlite_store *new_store(const struct sqlite_store_options *o)
     s->path = strdup(o->path);
     s->env = o->env != NULL ? o->env : env_system();
     s->max_bytes = o->max_bytes;
-    s->c.log_pages = o->log_pages;
     s->lock_fd = -1;
     s->last = &s->first;
     s->r.last = &s->r.first;
@@ -438,7 +440,7 @@ struct store *sqlite_store_open(const struct sqlite_store_options *o, struct sto
     struct sqlite_store *s = new_store(o);
 
     pthread_once(&once, configure_sqlite);
-    if (open_all(s, o->vfs, err) == 0)
+    if (open_all(s, o, err) == 0)
         return &s->store;
     close_store(&s->store);
     return NULL;

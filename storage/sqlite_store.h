@@ -17,7 +17,7 @@ struct env;
 
 struct sqlite_store_options {
     const char *path;
-    uint64_t max_bytes;    /* of the file; at the limit it fails like a full disk; 0: none */
+    uint64_t max_bytes; /* of the file; near the limit it is FAILING, as on a full disk; 0: none */
     const struct env *env; /* its clock, asked by another thread, says what has expired; NULL: the
                               system's */
     uint32_t log_pages; /* of the write-ahead log (4 KiB each), until it is copied to the file; the

@@ -5,6 +5,7 @@
  *   sqlite_apply.c      one record at a time to the tables                       (writer)
  *   sqlite_maintain.c   slices of work between transactions: what belonged to ended sessions, what
  *                       has expired, unused space                                (writer)
+ *   sqlite_space.c      what is left of it, and what fails without                (writer)
  *   sqlite_checkpoint.c the log back into the file: a thread of its own
  *   sqlite_pages.c      reading queues: a thread and a connection of its own
  *   sqlite_recover.c    everything, at the start, before there are threads
@@ -66,6 +67,9 @@
     X(PAGES, "PRAGMA page_count")                                                                \
     X(FREE_PAGES, "PRAGMA freelist_count")
 
+/* The writer waits for the checkpoint when the log is so many times its size. */
+#define SQLITE_WAIT_LOGS          4
+
 #define STATEMENT_NAME(name, sql) ST_##name,
 enum statement { STATEMENTS(STATEMENT_NAME) STATEMENTS_COUNT };
 
@@ -106,7 +110,7 @@ struct checkpointer {
     bool wanted;
     _Atomic uint32_t frames; /* in the log */
     _Atomic uint32_t copied; /* of these, in the file */
-    uint32_t log_pages;      /* as in the options */
+    uint32_t log_pages;      /* new ones in the log, until they are copied */
     uint32_t patience;       /* frames at which the writer waits for the checkpoint; writer */
 };
 
@@ -128,13 +132,15 @@ struct writer {
     uint64_t body_uid, body_size, body_expires_ms, body_publisher; /* the last one that was put */
     uint64_t committed_ms;      /* when the last transaction was; monotonic */
     uint64_t maintain_after_ms; /* maintenance has failed; monotonic */
+    uint64_t reserve_after_ms;  /* there was no space for the reserve; monotonic */
     uint64_t pages, free_pages; /* of the file */
     uint64_t max_pages;         /* 0: no limit */
     uint32_t failures;          /* in a row */
     bool synchronous_full;
     bool squeeze;  /* at the limit: see commit_squeezed() */
     bool scanned;  /* the counts above know what is in the store */
-    bool reserved; /* there is a reserve (sqlite_reserve.c) */
+    bool reserved; /* there is a reserve (sqlite_space.c), or there can be none */
+    bool tight;    /* there is little space */
 };
 
 struct sqlite_store {
@@ -185,6 +191,9 @@ void *sqlite__writer(void *store);
 typedef int sqlite_work_fn(struct sqlite_store *s, void *arg);
 int sqlite__transact(struct sqlite_store *s, bool synchronous_full, sqlite_work_fn *work,
                      void *arg);
+
+/* Set the health by the space that is left. */
+void sqlite__judge(struct sqlite_store *s);
 
 /* Set w.pages and w.free_pages. */
 int sqlite__count_pages(struct sqlite_store *s);
@@ -238,9 +247,24 @@ void *sqlite__reader(void *store);
  * with every record. Returns 0, what fn returned, or -errno. */
 int sqlite__scan(struct sqlite_store *s, store_record_fn *fn, void *arg);
 
-/* ---- reserve ---- */
+/* ---- space ---- */
 
-/* Make the reserve if there is space for it; give it up. */
+/* Bytes of the file system: all, or what is available. UINT64_MAX: not known. */
+uint64_t sqlite__disk_bytes(const struct sqlite_store *s, bool available);
+
+/* How large the log may become, by the size of the file system. */
+uint32_t sqlite__log_pages(const struct sqlite_store *s);
+
+/* Make the reserve, if there is none and space for it (looked for now and then); give it up. */
 void sqlite__reserve(struct sqlite_store *s);
 void sqlite__give_up_reserve(struct sqlite_store *s);
+
+/* Is there so little space left that nothing more should be taken in? */
+bool sqlite__is_tight(struct sqlite_store *s);
+void sqlite__describe_tight(const struct sqlite_store *s, char *out, size_t size);
+
+/* What is it that has failed? */
+bool sqlite__disk_full(const struct sqlite_store *s, int rc);
+bool sqlite__at_limit(const struct sqlite_store *s, int rc);
+void sqlite__describe(const struct sqlite_store *s, int rc, char *out, size_t size);
 #endif

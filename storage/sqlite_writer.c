@@ -9,11 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <time.h>
 
-#define TRANSACTION_BYTES ((size_t)16 << 20)  /* of batches; the first one may be larger */
-#define FULL_BYTES        ((uint64_t)1 << 20) /* a disk with less than that is full */
+#define TRANSACTION_BYTES ((size_t)16 << 20) /* of batches; the first one may be larger */
 #define RETRY_FIRST_MS    10
 #define RETRY_MAX_MS      1000
 
@@ -130,8 +128,8 @@ static struct group form_group(const struct sqlite_store *s)
 {
     struct group g = {.end = s->w.taken};
 
-    while (g.end != NULL && (g.batches == 0 || s->w.failures > 0 ||
-                             g.bytes + g.end->batch.len <= TRANSACTION_BYTES)) {
+    while (g.end != NULL &&
+           (g.batches == 0 || s->w.squeeze || g.bytes + g.end->batch.len <= TRANSACTION_BYTES)) {
         g.bytes += g.end->batch.len;
         g.batches++;
         g.records += g.end->batch.records;
@@ -242,6 +240,25 @@ static void let_go(struct sqlite_store *s, const struct group *g)
             sqlite__tell(s, i);
 }
 
+void sqlite__judge(struct sqlite_store *s)
+{
+    bool was_tight = s->w.tight, tight = sqlite__is_tight(s);
+    char text[sizeof s->stats.error] = "";
+
+    if (tight == was_tight && s->w.failures == 0)
+        return;
+    if (tight)
+        sqlite__describe_tight(s, text, sizeof text);
+    if (tight && !was_tight && s->w.failures == 0)
+        LOG(LOG_ERROR, "store.failing", LOG_TXT("file", s->path), LOG_TXT("error", text));
+    if (!tight)
+        LOG(LOG_INFO, "store.recovered", LOG_TXT("file", s->path));
+    pthread_mutex_lock(&s->lock);
+    memcpy(s->stats.error, text, sizeof text);
+    pthread_mutex_unlock(&s->lock);
+    set_health(s, tight ? STORE_FAILING : STORE_FINE);
+}
+
 static void committed(struct sqlite_store *s, const struct group *g, uint64_t us)
 {
     struct store_stats *st = &s->stats;
@@ -253,76 +270,24 @@ static void committed(struct sqlite_store *s, const struct group *g, uint64_t us
     st->commit_us += us;
     st->waiting_batches -= g->batches;
     st->waiting_bytes -= g->bytes;
-    st->error[0] = '\0';
     pthread_mutex_unlock(&s->lock);
-    if (s->w.failures > 0)
-        LOG(LOG_INFO, "store.recovered", LOG_TXT("file", s->path),
-            LOG_UINT("attempts", s->w.failures));
+    sqlite__reserve(s);
+    sqlite__judge(s);
     s->w.failures = 0;
     s->w.squeeze = false;
-    set_health(s, STORE_FINE);
     let_go(s, g);
-}
-
-static bool is_full(const struct sqlite_store *s, int rc)
-{
-    return (rc & 0xff) == SQLITE_FULL ||
-           ((rc & 0xff) == SQLITE_IOERR && sqlite3_system_errno(s->w.db) == ENOSPC);
-}
-
-/* SQLite says the same when its own limit is reached and when the disk is full. */
-static bool disk_full(const struct sqlite_store *s, int rc)
-{
-    struct statvfs fs;
-
-    if (!is_full(s, rc) || s->w.max_pages == 0)
-        return is_full(s, rc);
-    return statvfs(s->path, &fs) == 0 && fs.f_bavail * fs.f_frsize < FULL_BYTES;
-}
-
-static bool at_limit(const struct sqlite_store *s, int rc)
-{
-    return is_full(s, rc) && !disk_full(s, rc);
-}
-
-static void describe(const struct sqlite_store *s, int rc, char *out, size_t size)
-{
-    int why = sqlite3_system_errno(s->w.db);
-
-    if (at_limit(s, rc))
-        snprintf(out, size,
-                 "%s has reached its limit of %llu bytes: raise the limit, or let clients fetch "
-                 "what is queued for them",
-                 s->path, (unsigned long long)s->max_bytes);
-    else if (disk_full(s, rc))
-        snprintf(out, size, "cannot write %s: no space left on its file system: free some",
-                 s->path);
-    else if ((rc & 0xff) == SQLITE_READONLY)
-        snprintf(out, size,
-                 "cannot write %s: it, or its file system, is read-only: make it writable",
-                 s->path);
-    else if ((rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_LOCKED)
-        snprintf(out, size, "cannot write %s: another program has it locked: end that program",
-                 s->path);
-    else if ((rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB)
-        snprintf(out, size,
-                 "%s is damaged: stop the broker, export what can be read, and start again",
-                 s->path);
-    else
-        snprintf(out, size, "cannot write %s: %s%s%s: check the disk and the system's log", s->path,
-                 sqlite3_errstr(rc), why != 0 ? ": " : "", why != 0 ? strerror(why) : "");
 }
 
 static void failed(struct sqlite_store *s, int rc)
 {
     char text[sizeof s->stats.error];
 
-    describe(s, rc, text, sizeof text);
+    sqlite__describe(s, rc, text, sizeof text);
     if (s->w.failures++ == 0)
         LOG(LOG_ERROR, "store.failing", LOG_TXT("file", s->path), LOG_TXT("error", text),
             LOG_INT("code", rc));
-    s->w.squeeze = at_limit(s, rc);
-    if (disk_full(s, rc)) {
+    s->w.squeeze = sqlite__at_limit(s, rc);
+    if (sqlite__disk_full(s, rc)) {
         sqlite__give_up_reserve(s);
         sqlite__checkpoint_now(s);
     }
@@ -344,7 +309,10 @@ static void commit(struct sqlite_store *s)
         return;
     }
     committed(s, &g, sqlite__mono_us() - start);
-    sqlite__log_grew(s);
+    if (s->w.reserved)
+        sqlite__log_grew(s);
+    else
+        sqlite__checkpoint_now(s); /* so that the log needs no more space than it has */
 }
 
 /* ---- when ---- */

@@ -169,7 +169,8 @@ typedef int store_record_fn(void *arg, const struct store_record *r);
 enum store_health {
     STORE_FINE,
     STORE_FAILING /* it cannot write (disk full, read-only, I/O error), keeps what it was given, and
-                     tries again until it can */
+                     tries again until it can; or the space is getting short: what it is given it
+                     commits as long as it can, because much of that makes room */
 };
 
 struct store_stats {

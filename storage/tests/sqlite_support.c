@@ -145,14 +145,14 @@ long long db_number(const char *path, const char *sql)
     return n;
 }
 
-static void lock_when_told(const char *path, int hear, int tell)
+static void run_child(const char *path, const char *sql, int hear, int tell)
 {
     sqlite3 *db;
     char c;
 
     ASSERT(read(hear, &c, 1) == 1);
     db = connect(path);
-    ASSERT(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK);
+    ASSERT(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK);
     ASSERT(write(tell, &c, 1) == 1);
     ASSERT(read(hear, &c, 1) == 1);
     sqlite3_close(db);
@@ -160,7 +160,7 @@ static void lock_when_told(const char *path, int hear, int tell)
     _exit(0);
 }
 
-struct child child_locks(const char *path)
+struct child child_with(const char *path, const char *sql)
 {
     struct child c;
     int to[2], from[2];
@@ -168,7 +168,7 @@ struct child child_locks(const char *path)
     ASSERT(pipe(to) == 0 && pipe(from) == 0);
     c.pid = fork();
     if (c.pid == 0)
-        lock_when_told(path, to[0], from[1]);
+        run_child(path, sql, to[0], from[1]);
     close(to[0]);
     close(from[1]);
     c.tell = to[1];

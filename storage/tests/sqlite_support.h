@@ -52,14 +52,14 @@ char *db_state(struct db *d);
 void db_sql(const char *path, const char *sql);
 long long db_number(const char *path, const char *sql);
 
-/* A child process that locks the file for writing when it is told to, and lets go when it is told
- * to: by child_step(), which returns when that is done. To be made while no store is open. */
+/* A child process that executes the SQL when it is told to, and closes the file when it is told to:
+ * by child_step(), which returns when that is done. To be made while no store is open. */
 struct child {
     pid_t pid;
     int tell, hear;
 };
 
-struct child child_locks(const char *path);
+struct child child_with(const char *path, const char *sql);
 bool child_step(struct child *c);
 
 /* The child ends with status 0. */
