@@ -63,6 +63,15 @@ void sqlite__checkpoint_now(struct sqlite_store *s)
     checkpoint(s, SQLITE_CHECKPOINT_RESTART);
 }
 
+/* Nobody is at it, and what is left to copy is little. */
+static bool is_cheap(struct sqlite_store *s, uint32_t left)
+{
+    if (pthread_mutex_trylock(&s->c.busy) != 0)
+        return false;
+    pthread_mutex_unlock(&s->c.busy);
+    return left < s->c.log_pages;
+}
+
 void sqlite__log_grew(struct sqlite_store *s)
 {
     uint32_t frames = atomic_load(&s->c.frames), copied = atomic_load(&s->c.copied);
@@ -74,10 +83,9 @@ void sqlite__log_grew(struct sqlite_store *s)
     }
     if (s->c.patience == 0 || frames < wait)
         s->c.patience = wait;
-    if (frames >= s->c.patience) {
+    if (frames >= s->c.patience && (is_cheap(s, frames - copied) || frames >= 2 * s->c.patience))
         /* Somebody else may be reading, and keep it from ending: then not again so soon. */
         s->c.patience = checkpoint(s, SQLITE_CHECKPOINT_RESTART) ? wait : 2 * frames;
-    } else if (frames - copied >= begin) {
+    else if (frames - copied >= begin)
         sqlite__checkpoint_soon(s);
-    }
 }

@@ -28,9 +28,30 @@ static struct store_batch batch;
 static uint64_t submitted, max_log;
 static float *waits; /* seconds from submit() to commit, of each batch */
 static size_t n_waits;
-static double submitted_at[2];
+static uint64_t noted;
+static double submitted_at[64]; /* by number of the batch, modulo */
 
 /* ---- the store ---- */
+
+static double seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void on_news(void *arg, unsigned shard)
+{
+    uint64_t number = s->ops->committed(s, shard);
+
+    for (; noted < number; noted++) {
+        if (n_waits % 4096 == 0)
+            waits = realloc(waits, (n_waits + 4096) * sizeof *waits);
+        waits[n_waits++] = (float)(seconds() - submitted_at[(noted + 1) % 64]);
+    }
+    waiter_news(arg, shard);
+}
 
 static void open_store(void)
 {
@@ -43,8 +64,8 @@ static void open_store(void)
         exit(1);
     }
     waiter_init(&waiter);
-    s->ops->notify(s, waiter_news, &waiter);
-    submitted = 0;
+    s->ops->notify(s, on_news, &waiter);
+    submitted = noted = 0;
 }
 
 static void begin(void)
@@ -68,20 +89,9 @@ static void end(void)
     store_batch_fini(&batch);
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static void wait_for(uint64_t number)
 {
     ASSERT(wait_committed(&waiter, s, 0, number));
-    if (n_waits % 4096 == 0)
-        waits = realloc(waits, (n_waits + 4096) * sizeof *waits);
-    waits[n_waits++] = (float)(seconds() - submitted_at[number % 2]);
 }
 
 static void wait_all(void)
@@ -96,7 +106,7 @@ static void submit(bool sync)
     if (submitted > 1)
         wait_for(submitted - 1);
     batch.sync = sync;
-    submitted_at[(submitted + 1) % 2] = seconds();
+    submitted_at[(submitted + 1) % 64] = seconds();
     submitted = s->ops->submit(s, 0, &batch);
     s->ops->stats(s, &stats);
     max_log = stats.log_bytes > max_log ? stats.log_bytes : max_log;
@@ -230,6 +240,28 @@ static void row_offline(uint64_t n)
 static void row_fsync(uint64_t n)
 {
     offline(n, true, "fsync");
+}
+
+/* 60,000 a second. */
+static void row_paced(uint64_t n)
+{
+    double next;
+
+    begin();
+    put_sessions(SESSIONS);
+    start();
+    next = seconds();
+    for (uint64_t i = 0; i < n; i += BATCH) {
+        struct timespec pause;
+
+        put(i, BATCH, SESSIONS, false);
+        next += BATCH / 60000.0;
+        pause = (struct timespec){(time_t)next, (long)((next - (double)(time_t)next) * 1e9)};
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &pause, NULL);
+    }
+    wait_all();
+    report("paced", n);
+    end();
 }
 
 /* Deliveries that are SENT and acknowledged in the next batches. */
@@ -386,11 +418,17 @@ static const struct row {
     uint64_t n;
     void (*run)(uint64_t n);
 } rows[] = {
-    {"offline", 500000, row_offline},  {"fsync", 200000, row_fsync},
-    {"online", 500000, row_online},    {"end", 300000, row_end},
-    {"state", 300000, row_state},      {"fanout", 500000, row_fanout},
-    {"pages", 300000, row_pages},      {"pages50", 300000, row_pages_of_50},
-    {"recover", 1000000, row_recover}, {"lone", 5000, row_lone},
+    {"offline", 500000, row_offline},
+    {"paced", 300000, row_paced},
+    {"fsync", 200000, row_fsync},
+    {"online", 500000, row_online},
+    {"end", 300000, row_end},
+    {"state", 300000, row_state},
+    {"fanout", 500000, row_fanout},
+    {"pages", 300000, row_pages},
+    {"pages50", 300000, row_pages_of_50},
+    {"recover", 1000000, row_recover},
+    {"lone", 5000, row_lone},
 };
 
 int main(int argc, char **argv)
