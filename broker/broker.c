@@ -15,7 +15,7 @@ struct broker_config broker_config_default(void)
     return (struct broker_config){.max_connections = 0,
                                   .connect_timeout_ms = 10000,
                                   .max_packet_size = 2u << 20,
-                                  .receive_maximum = 1024,
+                                  .receive_maximum = UINT16_MAX,
                                   .max_inflight = 1024,
                                   .topic_alias_maximum = 32,
                                   .topic_alias_outgoing = 32,

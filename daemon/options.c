@@ -182,8 +182,10 @@ const struct option options[] = {
     {"mqtt.maximum_qos", OPTION_INTEGER, CONFIG(broker.maximum_qos), RELOAD, RANGE(0, 2),
      .fallback = "2", .help = "Highest QoS."},
     {"mqtt.receive_maximum", OPTION_INTEGER, CONFIG(broker.receive_maximum), RELOAD,
-     RANGE(1, 65535), .fallback = "1024",
-     .help = "Messages of QoS 1 and 2 that a client may send before we acknowledge the first."},
+     RANGE(1, 65535), .fallback = "65535",
+     .help = "Messages of QoS 1 and 2 that a client may send before we acknowledge the first. Some "
+             "clients, MQTT.js among them, take no notice and are disconnected with 0x93 when they "
+             "exceed less than 65535."},
     {"mqtt.max_inflight", OPTION_INTEGER, CONFIG(broker.max_inflight), RELOAD, RANGE(1, 65535),
      .fallback = "1024",
      .help = "Messages of QoS 1 and 2 that we send before the client acknowledges the first, even "
