@@ -107,6 +107,8 @@ void broker_free(struct broker **broker)
     if (b == NULL)
         return;
     settle_posts(b);
+    if (b->store != NULL) /* it may have something to tell until it is closed */
+        b->store->ops->notify(b->store, NULL, NULL);
     for (unsigned i = 0; i < b->n_shards; i++)
         if (b->shards[i] != NULL)
             journal_close(b->shards[i]);

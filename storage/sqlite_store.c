@@ -24,8 +24,10 @@ static struct sqlite_store *sqlite(struct store *s)
 
 void sqlite__tell(struct sqlite_store *s, unsigned shard)
 {
+    pthread_mutex_lock(&s->telling);
     if (s->notify != NULL)
         s->notify(s->notify_arg, shard);
+    pthread_mutex_unlock(&s->telling);
 }
 
 uint64_t sqlite__wall_ms(const struct sqlite_store *s)
@@ -145,9 +147,11 @@ static void notify(struct store *store, store_news_fn *fn, void *arg)
 {
     struct sqlite_store *s = sqlite(store);
 
-    ASSERT(!s->started);
+    ASSERT(!s->started || fn == NULL);
+    pthread_mutex_lock(&s->telling);
     s->notify = fn;
     s->notify_arg = arg;
+    pthread_mutex_unlock(&s->telling);
 }
 
 static enum store_health health(struct store *store)
@@ -370,6 +374,7 @@ static void close_store(struct store *store)
     pthread_cond_destroy(&s->r.wake);
     pthread_cond_destroy(&s->c.wake);
     pthread_mutex_destroy(&s->c.busy);
+    pthread_mutex_destroy(&s->telling);
     pthread_mutex_destroy(&s->lock);
     free(s->read_to_end);
     free(s->path);
@@ -400,6 +405,7 @@ static void init_locks(struct sqlite_store *s)
     pthread_cond_init(&s->r.wake, NULL);
     pthread_cond_init(&s->c.wake, NULL);
     pthread_mutex_init(&s->c.busy, NULL);
+    pthread_mutex_init(&s->telling, NULL);
     pthread_mutex_init(&s->lock, NULL);
 }
 

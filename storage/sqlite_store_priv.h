@@ -151,6 +151,7 @@ struct sqlite_store {
     uint32_t page_size;
     int lock_fd;
     bool set_aside;
+    pthread_mutex_t telling; /* held while somebody is told */
     store_news_fn *notify;
     void *notify_arg;
     struct shard shards[STORE_SHARDS];

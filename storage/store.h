@@ -210,7 +210,8 @@ struct store_ops {
     /* Everything that is stored; before the first submit(). 0, what fn returned, or -errno. */
     int (*recover)(struct store *s, store_record_fn *fn, void *arg);
 
-    /* Who is to be told of news; before the first submit(). */
+    /* Who is to be told of news; before the first submit(). NULL, any time: nobody any more; nobody
+     * is being told when it returns. */
     void (*notify)(struct store *s, store_news_fn *fn, void *arg);
 
     enum store_health (*health)(struct store *s);            /* any thread; cheap */

@@ -716,6 +716,25 @@ static void test_failing(int version)
     stored_fini(&s);
 }
 
+/* What the store commits when the broker is gone, it keeps to itself. */
+static void test_late_news(void)
+{
+    struct stored s;
+    struct client *pub;
+    struct store *store;
+
+    stored_init(&s, 2, NULL);
+    join_v(&s, 0, 5, "sub", false);
+    pub = join_v(&s, 1, 5, "pub", false);
+    stored_hold(&s, true);
+    client_start_publish(pub, "t", "m", 1, true);
+    net_fini(&s.n);
+    memory_store_hold(s.store, false);
+    store = s.store;
+    store->ops->close(store);
+    memory_store_free(&s.store);
+}
+
 static void test_failing_all(void)
 {
     test_failing(4);
@@ -725,4 +744,4 @@ static void test_failing_all(void)
 TEST_MAIN(test_connack_waits, test_connack_not_waited_for, test_suback_waits, test_offline_all,
           test_born_and_dead, test_slow, test_qos2_out, test_qos2_in, test_sessions_end,
           test_graceful_restart, test_will, test_retained_all, test_long_queue, test_overflow,
-          test_expiry_in_store, test_give_back, test_topics, test_failing_all)
+          test_expiry_in_store, test_give_back, test_topics, test_failing_all, test_late_news)

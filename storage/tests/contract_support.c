@@ -886,12 +886,30 @@ static void test_random(void)
     memory_store_free(&model);
 }
 
+/* A broker that goes before its store is not told any more. */
+static void test_nobody_is_told(void)
+{
+    unsigned before;
+
+    setup();
+    put((struct store_record){.kind = STORE_SESSION, .session = 1});
+    s->ops->notify(s, NULL, NULL);
+    before = told_of(&waiter, 0);
+    add(&(struct store_record){.kind = STORE_SESSION, .session = 2});
+    s->ops->submit(s, 0, &batch);
+    s->ops->close(s);
+    CHECK_INT(told_of(&waiter, 0), before);
+    open_store();
+    teardown();
+}
+
 #define CONTRACT                                                                                \
     test_fields, test_replace_and_remove, test_what_is_not_there, test_order_in_a_batch,        \
         test_delivery_states, test_shared_bodies, test_delivery_again, test_guarded,            \
         test_queue_drop, test_session_end, test_session_begins_anew, test_recovery_stops,       \
         test_recovery_order, test_clock, test_pages, test_pages_of_groups, test_pages_in_order, \
-        test_shards, test_close_commits, test_stats, test_failing, test_random
+        test_shards, test_close_commits, test_stats, test_failing, test_random,                 \
+        test_nobody_is_told
 
 #define NAMES_OF(...) #__VA_ARGS__
 #define NAMES(...)    NAMES_OF(__VA_ARGS__)
