@@ -82,6 +82,11 @@ const struct option options[] = {
      RANGE(KIB(1), LARGEST_PACKET), WORD("inherit", 0), .fallback = "inherit",
      .help = "Largest WebSocket frame from a client; a packet may span frames, a frame may hold many "
              "packets. inherit: max_packet_size."},
+    {"listeners[].websocket.one_packet_per_frame", OPTION_BOOL, LISTENER(one_packet_per_frame),
+     RELOAD, .fallback = "false",
+     .help = "Send each MQTT packet in a frame of its own, unless they are compressed. Costs time, "
+             "here and in browsers; for clients that overlook all but the first packet of a frame, "
+             "such as Paho C."},
     {"listeners[].websocket.max_header_size", OPTION_SIZE, LISTENER(max_header_size),
      RANGE(KIB(1), KIB(32)), .fallback = "4KiB",
      .help = "Largest HTTP header of the upgrade request, cookies included."},

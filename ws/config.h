@@ -46,6 +46,7 @@ struct ws_listener_config {
     char **paths; /* accepted request paths */
     size_t n_paths;
     uint32_t max_frame_size;     /* bytes of one frame; 0: max_packet_size */
+    bool one_packet_per_frame;   /* of what we send */
     uint32_t max_header_size;    /* bytes of the HTTP request's headers */
     uint32_t ping_interval_ms;   /* 0: no pings from here */
     uint32_t ping_timeout_ms;    /* an unanswered ping closes the connection; 0: never */

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "broker/purposes.h"
 #include "broker/shard.h"
+#include "ws/apart.h"
 #include "ws/ws_priv.h"
 
 #include <arpa/inet.h>
@@ -110,14 +111,10 @@ static enum transport_sent hold(struct link *k, const uint8_t *data, size_t len)
     return TRANSPORT_BLOCKED;
 }
 
-static enum transport_sent op_send(void *link, uint8_t *data, size_t len)
+static enum transport_sent write_out(struct link *k, uint8_t *data, size_t len,
+                                     enum lws_write_protocol how)
 {
-    struct link *k = link;
-
-    k->sent_ms = k->loop->shard->now_ms;
-    if (k->deflate)
-        return hold(k, data, len);
-    if (lws_write(k->wsi, data, len, k->how) < 0) {
+    if (lws_write(k->wsi, data, len, how) < 0) {
         kill_link(k);
         return TRANSPORT_DEAD;
     }
@@ -125,6 +122,31 @@ static enum transport_sent op_send(void *link, uint8_t *data, size_t len)
         return TRANSPORT_SENT;
     lws_callback_on_writable(k->wsi);
     return TRANSPORT_BLOCKED;
+}
+
+/* In one write, as everything. */
+static enum transport_sent send_apart(struct link *k, const uint8_t *data, size_t len)
+{
+    struct mem *mem = k->loop->shard->mem;
+    uint8_t *frames = mem_try_alloc(mem, FOR_TRANSPORT, LWS_PRE + APART_ROOM(len));
+    enum transport_sent sent;
+
+    if (frames == NULL)
+        return TRANSPORT_DEAD;
+    len = apart(frames + LWS_PRE, data, len, &k->packet_left);
+    sent = write_out(k, frames + LWS_PRE, len, LWS_WRITE_HTTP); /* as it is, without a header */
+    mem_release(mem, FOR_TRANSPORT, frames);
+    return sent;
+}
+
+static enum transport_sent op_send(void *link, uint8_t *data, size_t len)
+{
+    struct link *k = link;
+
+    k->sent_ms = k->loop->shard->now_ms;
+    if (k->deflate)
+        return hold(k, data, len);
+    return k->apart ? send_apart(k, data, len) : write_out(k, data, len, k->how);
 }
 
 static void op_close(void *link, enum close_reason why, struct mqtt_str text)
@@ -360,6 +382,7 @@ static int on_established(struct link *k)
         snprintf(number, sizeof number, "%u", cfg->deflate_level);
         lws_set_extension_option(k->wsi, "permessage-deflate", "compression_level", number);
     }
+    k->apart = cfg->one_packet_per_frame;
     if (open_connection(k) != 0)
         return -1;
     arm_ping(k);

@@ -99,6 +99,7 @@ struct link {
     uint32_t magic;
     bool closing; /* close() was called, or the connection is refused */
     bool deflate; /* permessage-deflate was negotiated */
+    bool apart;   /* each packet has a frame of its own */
     bool pinged;  /* a ping of ours is unanswered */
     enum close_reason why;
     struct lws *wsi;
@@ -111,6 +112,7 @@ struct link {
     struct timer timer; /* of the handshake; then of pings; then of the end */
     uint8_t *held;      /* deflate: bytes that wait for the writable callback, behind LWS_PRE */
     size_t held_len;
+    uint32_t packet_left; /* apart: bytes of the latest packet that are still to be sent */
     char *close_text;
     struct transport_peer peer;
     char address[46];

@@ -102,6 +102,7 @@ static const char full[] =
     "    paths: [/, /ws]\n"
     "    websocket:\n"
     "      max_frame_size: 128KiB\n"
+    "      one_packet_per_frame: true\n"
     "      max_header_size: 8KiB\n"
     "      ping_interval: 1m\n"
     "      ping_timeout: off\n"
@@ -141,6 +142,7 @@ static void check_front(const struct ws_listener_config *ls)
     CHECK_INT(ls->backlog, 4096);
     CHECK(ls->n_paths == 2 && strcmp(ls->paths[1], "/ws") == 0);
     CHECK_INT(ls->max_frame_size, 131072);
+    CHECK(ls->one_packet_per_frame);
     CHECK_INT(ls->max_header_size, 8192);
     CHECK_INT(ls->ping_interval_ms, 60000);
     CHECK_INT(ls->ping_timeout_ms, 0);

@@ -372,6 +372,42 @@ static void test_packets_per_frame(void)
     stop();
 }
 
+/* Where the listener says so, each packet from us has a frame of its own, however much is sent in a
+ * turn; a packet that is sent in pieces has several. */
+static void test_one_packet_per_frame(void)
+{
+    static uint8_t large[100000];
+    static const uint8_t types[] = {MQTT_SUBACK, MQTT_PUBACK, MQTT_PUBLISH, MQTT_PUBLISH};
+    struct frame frame;
+    struct peer *p;
+    size_t got = 0;
+
+    rig_init(&r);
+    rig_listen(&r, WS_PROTOCOL_WS)->one_packet_per_frame = true;
+    rig_start(&r, 1);
+    p = peer_connect(&r, "ws", MQTT_V5, "c");
+    peer_send(p,
+              "\x82\x09\0\1\0\0\3a/b\1" /* SUBSCRIBE a/b, QoS 1 */
+              "\x32\x08\0\3a/b\0\2\0"   /* PUBLISH a/b, QoS 1, empty */
+              "\x30\x0b\0\3a/b\0hello", /* PUBLISH a/b, QoS 0, hello */
+              34);
+    for (unsigned seen = 0; seen < 4; seen++) {
+        if (!CHECK_ROW(seen, peer_get_frame(p, &frame) && frame.head == (FIN | OP_BINARY)))
+            break;
+        CHECK_ROW_INT(seen, frame.len, frame.data[1] + 2u); /* nothing behind the packet */
+        CHECK_ROW(seen, memchr(types, frame.data[0] >> 4, sizeof types) != NULL);
+        if (frame.data[0] == (MQTT_PUBLISH << 4 | 2))
+            peer_send(p, (const uint8_t[]){0x40, 2, frame.data[7], frame.data[8]}, 4);
+    }
+    peer_publish(p, "a/b", large, sizeof large, 0, 0);
+    while (got < sizeof large && CHECK(peer_get_frame(p, &frame)))
+        got += frame.len;
+    CHECK_INT(got, sizeof large + 10); /* fixed header of 4, topic, no properties */
+    CHECK(peer_ping(p));
+    peer_free(p);
+    stop();
+}
+
 /* Bytes of frames arrive in two segments, cut anywhere [WS-FR-11]. */
 static void test_segments(void)
 {
@@ -664,5 +700,5 @@ static void test_takeover(void)
 
 TEST_MAIN(test_bad, test_bad_first, test_lengths, test_too_large, test_too_large_inherited,
           test_packet_too_large, test_byte_per_frame, test_fragments, test_packets_per_frame,
-          test_segments, test_random, test_pings, test_ping_burst, test_close, test_disconnect,
-          test_close_unanswered, test_takeover)
+          test_one_packet_per_frame, test_segments, test_random, test_pings, test_ping_burst,
+          test_close, test_disconnect, test_close_unanswered, test_takeover)
