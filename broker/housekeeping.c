@@ -203,8 +203,8 @@ struct housekeeping *housekeeping_new(struct shard *sh)
     h->sh = sh;
     timer_init(&h->sys_timer, on_sys_timer);
     timer_init(&h->memory_timer, on_memory_timer);
+    timer_start(&sh->timers, &h->memory_timer, sh->now_ms); /* first: the topics show its figures */
     timer_start(&sh->timers, &h->sys_timer, sh->now_ms);
-    timer_start(&sh->timers, &h->memory_timer, sh->now_ms);
     return h;
 }
 

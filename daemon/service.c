@@ -40,6 +40,7 @@ struct service {
     char *const *env;
     struct store *store; /* NULL: nothing is stored */
     struct broker *broker;
+    struct housekeeping *housekeeping;
     struct ws_server *server;
     enum stage stage;
     uint64_t stage_ends_ms; /* monotonic; of DRAINING and ENDING */
@@ -192,6 +193,7 @@ static bool open_server(struct service *s)
         broker_new(env_system(), &s->config->broker, NULL, worker_count(s->config), FRYS_VERSION);
     if (s->broker == NULL)
         return fail("making the broker", strerror(ENOMEM));
+    s->housekeeping = housekeeping_new(s->broker->shards[0]);
     s->server = ws_server_new(s->broker, &s->config->ws, &err);
     if (s->server == NULL)
         return fail("opening the listeners", err.text);
@@ -359,6 +361,8 @@ int service_run(struct config *take_config, const char *file, char *const *env)
     if (open_server(&s))
         code = serve(&s);
     ws_server_free(&s.server);
+    if (s.broker != NULL)
+        housekeeping_free(s.broker->shards[0], &s.housekeeping);
     broker_free(&s.broker);
     if (s.store != NULL)
         s.store->ops->close(s.store);

@@ -63,6 +63,7 @@ static void test_values(void)
     const char *in_use;
 
     net_run(&n);
+    CHECK(atoll(sys(&n, 0, "heap/maximum")) > 0); /* from the first time on */
     a = net_client(&n, 0, 5, "a");
     b = net_client(&n, 1, 5, "b");
     client_subscribe(a, "t", 1);

@@ -70,6 +70,7 @@ static void test_term(void)
     CHECK_INT(run("workers: 2\n", NULL), EXIT_FINE);
     CHECK_INT(ws_fake.stops, 1);
     CHECK_INT(ws_fake.stops_now, 0);
+    CHECK(ws_fake.sys_topics > 50); /* and the memory is watched */
     CHECK(has("daemon.start version=") && has("config=\"defaults\" workers=2"));
     CHECK(has("daemon.ready") && has("daemon.drain timeout_ms=10000") && has("daemon.stopped"));
 }

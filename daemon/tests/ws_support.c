@@ -1,7 +1,9 @@
 #include "daemon/tests/ws_support.h"
 
 #include "base/assert.h"
-#include "broker/config.h"
+#include "broker/broker.h"
+#include "broker/retained.h"
+#include "broker/shard.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -10,6 +12,7 @@
 struct ws_fake ws_fake;
 
 struct ws_server {
+    struct broker *broker;
     pthread_t script;
     bool started;
 };
@@ -63,14 +66,25 @@ bool ws_check(const struct ws_config *config, struct ws_error *err)
 struct ws_server *ws_server_new(struct broker *b, const struct ws_config *config,
                                 struct ws_error *err)
 {
+    struct ws_server *s;
+
     ASSERT(b != NULL);
     ws_fake.config = config;
-    return answer(ws_fake.new_error, err) ? calloc(1, sizeof(struct ws_server)) : NULL;
+    if (!answer(ws_fake.new_error, err))
+        return NULL;
+    s = calloc(1, sizeof *s);
+    s->broker = b;
+    return s;
 }
 
 static void *run_script(void *arg)
 {
-    (void)arg;
+    struct ws_server *s = arg;
+    struct shard *first = s->broker->shards[0];
+
+    shard_turn_begin(first);
+    shard_turn_end(first);
+    ws_fake.sys_topics = retained_count(first);
     if (ws_fake.script != NULL)
         ws_fake.script();
     return NULL;
@@ -80,7 +94,7 @@ bool ws_server_start(struct ws_server *s, struct ws_error *err)
 {
     if (!answer(ws_fake.start_error, err))
         return false;
-    s->started = pthread_create(&s->script, NULL, run_script, NULL) == 0;
+    s->started = pthread_create(&s->script, NULL, run_script, s) == 0;
     return s->started;
 }
 

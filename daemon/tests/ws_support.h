@@ -17,6 +17,7 @@ struct ws_fake {
     bool ended;
     const struct ws_config *config;
     uint32_t max_packet_size; /* of the broker's configuration, as last reloaded */
+    uint32_t sys_topics;      /* after the first turn of the first shard */
 };
 
 extern struct ws_fake ws_fake;
