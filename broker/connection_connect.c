@@ -163,8 +163,9 @@ static void begin(struct connection *c)
     struct mqtt_packet p = welcome(c, present);
 
     c->state = CONN_UP;
-    output_packet(c, &p);
-    if (list_linked(&c->link_failing)) { /* out of memory for it: nothing else may come before it */
+    if (!list_linked(&c->link_failing))
+        output_packet(c, &p);
+    if (list_linked(&c->link_failing)) { /* out of memory: nothing may come instead of a CONNACK */
         c->state = CONN_NEW;             /* [v5 MQTT-3.2.0-1] */
         c->will_wanted = false;
         return;
@@ -196,7 +197,8 @@ static void bind(struct connection *c, struct session *s)
     if (s->expiry_s > 0 && c->shard->journal != NULL)
         s->durable = true;
     session_connected(s);
-    session_set_will(s, r->has_will ? &r->will : NULL);
+    if (session_set_will(s, r->has_will ? &r->will : NULL) != 0)
+        connection_close_later(c, CLOSE_NO_MEMORY);
     c->will_wanted = r->has_will;
     r->has_will = false; /* the session has it now */
 }
