@@ -261,6 +261,8 @@ static void refuse(struct connection *c, const struct mqtt_publish *p, int reaso
     count_drop(c->shard, DROP_REFUSED, 1);
     if (p->qos == 0 && reason == MQTT_RC_PAYLOAD_FORMAT_INVALID)
         connection_close(c, CLOSE_PAYLOAD_FORMAT, detail);
+    else if (c->version != MQTT_V5 && reason == MQTT_RC_IMPLEMENTATION_ERROR)
+        connection_close(c, CLOSE_NO_MEMORY, detail); /* an answer would say that it was taken */
     else
         acknowledge(c, p, (uint8_t)reason, AT_ONCE, detail);
 }
@@ -361,8 +363,9 @@ static void route(struct connection *c, const struct mqtt_publish *p)
     pub.guarded = pub.exactly_once && !guard_idle(&sh->guard);
     if (c->version == MQTT_V5) {
         if (!passed_on(sh, &p->props, &pub.props)) {
-            session_received_remove(c->session, p->packet_id); /* the exchange ends here */
-            acknowledge(c, p, MQTT_RC_IMPLEMENTATION_ERROR, AT_ONCE, "out of memory");
+            if (p->qos == 2)
+                session_received_remove(c->session, p->packet_id); /* it may be used again */
+            refuse(c, p, MQTT_RC_IMPLEMENTATION_ERROR, "out of memory");
             return;
         }
         if (MQTT_HAS(&p->props, message_expiry_s))
