@@ -88,6 +88,13 @@ static uint64_t membership_hash(struct membership_key k)
     return spread(k.group ^ spread(k.serial));
 }
 
+static struct membership *membership_find(struct shard *sh, uint64_t group, uint64_t serial)
+{
+    struct membership_key key = {group, serial};
+
+    return map_find(&sh->shares->memberships, membership_hash(key), &key, sizeof key);
+}
+
 /* Two groups of equal hash would be one; among a million groups the chance is below 1e-7. */
 static uint64_t group_id(const struct shard *sh, const uint8_t *text, size_t len)
 {
@@ -259,9 +266,7 @@ static void deliver_local(struct shard *sh, struct membership *m, struct publica
 /* ptr: message, with a reference; a: group; b: serial; c: session that had it before. */
 static void on_deliver(struct shard *sh, struct post *p)
 {
-    struct membership_key key = {p->a, p->b};
-    struct membership *m =
-        map_find(&sh->shares->memberships, membership_hash(key), &key, sizeof key);
+    struct membership *m = membership_find(sh, p->a, p->b);
     struct message *msg = p->ptr;
 
     shard_seen_uid(sh, msg->uid);
@@ -316,14 +321,20 @@ void share_deliver(struct shard *sh, uint64_t who, struct publication *pub)
     group_deliver(sh, (struct group *)(uintptr_t)(who & ~UINT64_C(1)), pub);
 }
 
-/* ---- posts to the home ---- */
+/* ---- posts to the home, and from there ---- */
+
+static void on_not_joined(struct shard *sh, struct post *p);
 
 static void on_join(struct shard *sh, struct post *p)
 {
     struct join *j = p->ptr;
 
-    if (group_join(sh, j) != 0)
-        count_drop(sh, DROP_NO_MEMORY, 1);
+    if (group_join(sh, j) != 0) {
+        struct post *answer = shard_post(sh, p->from, on_not_joined);
+
+        answer->a = j->group;
+        answer->b = j->serial;
+    }
     mem_release(sh->mem, FOR_SHARE, j);
 }
 
@@ -370,6 +381,20 @@ static void on_return(struct shard *sh, struct post *p)
 }
 
 /* ---- the membership, at the member's shard ---- */
+
+/* The home is out of memory. That is known before the SUBACK, which would promise too much. */
+static void on_not_joined(struct shard *sh, struct post *p)
+{
+    struct membership *m = membership_find(sh, p->a, p->b);
+    struct session *s;
+
+    if (m == NULL)
+        return;
+    s = m->sub->session;
+    if (s->conn != NULL)
+        connection_close_later(s->conn, CLOSE_NO_MEMORY);
+    session_unsubscribe(s, membership_share(m), membership_filter(m));
+}
 
 static struct join *join_new(struct shard *sh, const struct membership *m)
 {
