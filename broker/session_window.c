@@ -332,6 +332,8 @@ void session_resume(struct session *s)
 {
     struct session_flow *f = s->flow;
 
+    if (s->retained_waits && session_has_room(s)) /* what was in their way went to others */
+        retained_continue(s);
     if (f == NULL)
         return;
     for (struct inflight_entry *e = inflight_first(&f->out); e != NULL;

@@ -528,6 +528,36 @@ static void test_connection_lost_meanwhile(void)
     net_fini(&n);
 }
 
+/* They wait behind messages of a shared subscription, which then go to another member: the queue is
+ * empty, and they still come when the client is back. */
+static void test_queue_given_away(void)
+{
+    struct broker_config cfg = broker_config_default();
+    struct connect_options o = {.id = "sub", .expiry_s = 60};
+    struct net n;
+    struct client *pub, *sub, *other;
+
+    cfg.max_queued_messages = 4;
+    net_init(&n, 1, &cfg);
+    pub = net_client(&n, 0, 5, "pub");
+    client_publish(pub, "kept", "x", 1, true);
+    sub = net_connect(&n, 0, 5, &o, NULL);
+    client_subscribe(sub, "$share/g/t", 1);
+    client_stall(sub);
+    for (int i = 0; i < 4; i++) /* one is sent, three wait */
+        client_publish(pub, "t", "x", 1, false);
+    client_send(sub, "\x82\x0a\0\2\0\0\4kept\1", 12);
+    client_send_ack(sub, MQTT_PUBACK, client_expect_publish(sub, "t", "x", 1, false), 0);
+    other = net_client(&n, 0, 5, "other");
+    client_subscribe(other, "$share/g/t", 1);
+    client_drop(sub);
+    for (int i = 0; i < 3; i++)
+        client_expect_publish(other, "t", "x", 1, true);
+    sub = net_connect(&n, 0, 5, &o, NULL);
+    expect_retained(sub, "kept", "x");
+    net_fini(&n);
+}
+
 /* ---- how long they stay ---- */
 
 /* Counted down; not delivered any more when it is over [v5 MQTT-3.3.2-5] [v5 MQTT-3.3.2-6]; and then
@@ -837,5 +867,5 @@ static void test_subscribe_fails(void)
 
 TEST_MAIN(test_set_and_clear, test_wildcards, test_longest, test_many, test_many_to_a_slow_client,
           test_changed_meanwhile, test_removed_meanwhile, test_cancelled,
-          test_connection_lost_meanwhile, test_expiry, test_many_expire, test_limit, test_settled,
+          test_connection_lost_meanwhile, test_queue_given_away, test_expiry, test_many_expire, test_limit, test_settled,
           test_markers, test_subscribe_meanwhile, test_set_fails, test_subscribe_fails)
