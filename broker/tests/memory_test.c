@@ -348,6 +348,47 @@ static void test_qos2(void)
     play(&(struct scenario){1, MQTT_V31, have_watcher, publish_qos2, check_taken_once});
 }
 
+/* Topic aliases of the client: the topic is kept, or the connection ends. */
+static void publish_by_alias(struct play *p)
+{
+    client_feed(p->c,
+                "\x30\x09\0\1a\3\x23\0\1"
+                "1",
+                11);
+    client_feed(p->c,
+                "\x30\x08\0\0\3\x23\0\1"
+                "2",
+                10);
+}
+
+static void check_alias(struct play *p, bool failed)
+{
+    struct mqtt_packet packet;
+    int64_t got = 0;
+
+    CHECK(failed || !p->c->closed);
+    if (p->c->closed) {
+        check_thrown_out(p->c);
+        return;
+    }
+    while (client_next(p->other, &packet)) {
+        CHECK(mqtt_str_eq(packet.publish.topic, MQTT_STR("a")));
+        got++;
+    }
+    CHECK_INT(got + net_drops(&p->n, DROP_NO_MEMORY) + net_drops(&p->n, DROP_REFUSED), 2);
+}
+
+static void have_alias_watcher(struct play *p)
+{
+    client_subscribe(p->other, "a", 0);
+    be_there(p);
+}
+
+static void test_alias(void)
+{
+    play(&(struct scenario){1, MQTT_V5, have_alias_watcher, publish_by_alias, check_alias});
+}
+
 /* ---- messages that wait ---- */
 
 static void have_queue(struct play *p)
@@ -542,5 +583,5 @@ static void test_scratch(void)
     net_fini(&n);
 }
 
-TEST_MAIN(test_connect, test_subscribe, test_unsubscribe, test_publish, test_qos2, test_resume,
-          test_queue, test_share, test_leave_group, test_scratch)
+TEST_MAIN(test_connect, test_subscribe, test_unsubscribe, test_publish, test_qos2, test_alias,
+          test_resume, test_queue, test_share, test_leave_group, test_scratch)

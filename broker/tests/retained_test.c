@@ -867,5 +867,6 @@ static void test_subscribe_fails(void)
 
 TEST_MAIN(test_set_and_clear, test_wildcards, test_longest, test_many, test_many_to_a_slow_client,
           test_changed_meanwhile, test_removed_meanwhile, test_cancelled,
-          test_connection_lost_meanwhile, test_queue_given_away, test_expiry, test_many_expire, test_limit, test_settled,
-          test_markers, test_subscribe_meanwhile, test_set_fails, test_subscribe_fails)
+          test_connection_lost_meanwhile, test_queue_given_away, test_expiry, test_many_expire,
+          test_limit, test_settled, test_markers, test_subscribe_meanwhile, test_set_fails,
+          test_subscribe_fails)

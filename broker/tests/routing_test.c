@@ -272,6 +272,43 @@ static void test_sizes(void)
     }
 }
 
+/* Properties go with it, as a copy and as a message of its own; its time goes on. */
+static void test_properties(void)
+{
+    static const uint8_t props[] = "\x03\0\4text\x02\0\0\0\x0a\x26\0\1k\0\1v";
+    static const uint8_t passed[] = "\x03\0\4text\x26\0\1k\0\1v";
+    static uint8_t payload[2000];
+
+    for (uint32_t len = 0; len <= 2000; len += 1000) {
+        for (int retain = 0; retain <= 1; retain++) {
+            struct mqtt_packet p = {.type = MQTT_PUBLISH};
+            struct net n;
+            struct client *pub, *sub;
+
+            net_init(&n, 2, NULL);
+            pub = net_client(&n, 0, 5, "pub");
+            sub = net_client(&n, 1, 5, "sub");
+            client_subscribe(sub, "t", 1);
+            p.publish.topic = MQTT_STR("t");
+            p.publish.payload = (struct mqtt_str){payload, len};
+            p.publish.retain = retain && len > 0;
+            p.publish.props.encoded = (struct mqtt_str){props, sizeof props - 1};
+            client_feed_packet(pub, &p);
+            net_turn(&n, 0);
+            env_test_sleep(&n.env, 4000); /* on its way for so long */
+            net_run(&n);
+            if (client_expect(sub, MQTT_PUBLISH, &p)) {
+                CHECK_INT(p.publish.props.message_expiry_s, 6);
+                CHECK_BYTES(p.publish.props.raw.p + 5, p.publish.props.raw.len - 5, passed,
+                            sizeof passed - 1);
+                CHECK_INT(p.publish.payload.len, len);
+            }
+            client_publish(pub, "t", "", 0, true);
+            net_fini(&n);
+        }
+    }
+}
+
 /* Who publishes because of what it has seen is never heard before it: a relay on another shard, and
  * a third client on a third one. */
 static void test_causes_before_effects(void)
@@ -532,5 +569,6 @@ static void test_out_of_memory(void)
 }
 
 TEST_MAIN(test_acknowledged_late, test_order_of_answers, test_gone_before_the_answer, test_interest,
-          test_interest_changes, test_most_shards, test_sizes, test_causes_before_effects,
-          test_many_filters, test_backlog, test_wake, test_hand_over, test_uids, test_out_of_memory)
+          test_interest_changes, test_most_shards, test_sizes, test_properties,
+          test_causes_before_effects, test_many_filters, test_backlog, test_wake, test_hand_over,
+          test_uids, test_out_of_memory)

@@ -232,5 +232,80 @@ static void test_drained(void)
     each_version(drained);
 }
 
+/* Clients of all shards publish to each other while the service ends, shards take their turns in any
+ * order and hear of it at different times: what was acknowledged has been delivered. Told twice, a
+ * shard does the same; who has not even been welcome goes at once. */
+static void test_drained_under_load(void)
+{
+    enum { SHARDS = 3 };
+
+    for (unsigned round = 0; round < 60; round++) {
+        struct net n;
+        struct client *c[SHARDS];
+        unsigned acked[SHARDS] = {0}, got[SHARDS][SHARDS] = {{0}};
+        unsigned told = 0;
+
+        net_init(&n, SHARDS, NULL);
+        n.env.state += round;
+        for (unsigned i = 0; i < SHARDS; i++) {
+            c[i] = net_client(&n, i, 5, (char[]){(char)('a' + i), '\0'});
+            client_subscribe(c[i], "t", 2);
+            if (round % 2)
+                client_subscribe(c[i], "$share/g/u", 1);
+            net_open(&n, i, 5);
+        }
+        for (unsigned turn = 0; turn < 4000; turn++) {
+            uint64_t x = env_random64(&n.env.env);
+            unsigned i = (unsigned)(x % SHARDS);
+            struct mqtt_packet p;
+
+            if (turn > 60 && (x >> 8) % 16 == 0) {
+                shard_turn_begin(n.broker->shards[i]);
+                shard_drain(n.broker->shards[i], 1000);
+                told |= 1u << i;
+            }
+            if (!c[i]->closed && turn < 200)
+                client_feed_publish(c[i], (x >> 16) % 4 && round % 2 ? "u" : "t",
+                                    (char[]){(char)('0' + i), '\0'}, (uint8_t)(1 + (x >> 24) % 2),
+                                    false);
+            net_turn(&n, (unsigned)(x >> 32) % SHARDS);
+            if ((x >> 40) % 4 == 0)
+                env_test_sleep(&n.env, 1);
+            while (client_next(c[i], &p)) {
+                if (p.type == MQTT_PUBACK || p.type == MQTT_PUBREC) {
+                    acked[i]++;
+                } else if (p.type == MQTT_PUBLISH) {
+                    got[i][p.publish.payload.p[0] - '0']++;
+                    client_feed(c[i],
+                                (uint8_t[]){p.publish.qos == 1 ? 0x40 : 0x50, 2,
+                                            (uint8_t)(p.publish.packet_id >> 8),
+                                            (uint8_t)p.publish.packet_id},
+                                4);
+                } else if (p.type == MQTT_PUBREL) {
+                    client_feed(c[i],
+                                (uint8_t[]){0x70, 2, (uint8_t)(p.ack.packet_id >> 8),
+                                            (uint8_t)p.ack.packet_id},
+                                4);
+                }
+            }
+        }
+        CHECK_INT(told, (1u << SHARDS) - 1);
+        for (unsigned i = 0; i < SHARDS; i++) {
+            unsigned sum = 0;
+
+            CHECK(c[i]->closed && c[i]->why == CLOSE_SHUTTING_DOWN);
+            CHECK(shard_drained(n.broker->shards[i]));
+            for (unsigned k = 0; k < SHARDS; k++)
+                sum += got[k][i];
+            CHECK_ROW(round, acked[i] > 0);
+            if (round % 2 == 0) /* each to everyone */
+                CHECK_ROW(round, sum >= acked[i] * SHARDS);
+            else
+                CHECK_ROW(round, sum >= acked[i]);
+        }
+        net_fini(&n);
+    }
+}
+
 TEST_MAIN(test_everyone, test_last_words, test_stalled, test_wills, test_no_wills_of_sessions,
-          test_other_reasons, test_any_reason, test_drained)
+          test_other_reasons, test_any_reason, test_drained, test_drained_under_load)

@@ -521,6 +521,32 @@ static void test_session_ends_with_connection(void)
     }
 }
 
+/* The client that waits goes away, and there was no session, or it ended with the old connection:
+ * nothing is left of either. */
+static void test_nothing_left(void)
+{
+    for (int at = 0; at < STEPS; at++) {
+        struct connect_options o = {.id = "c"};
+        struct net n;
+        struct client *c;
+
+        net_init(&n, SHARDS, NULL);
+        net_connect(&n, OLD, 5, &o, NULL);
+        c = net_start_connect(&n, NEW, 5, &o);
+        for (int i = 0; i < STEPS; i++) {
+            if (i == at) {
+                connection_closed(c->conn);
+                c->conn = NULL;
+            }
+            step(&n, i);
+        }
+        net_run(&n);
+        CHECK_INT(NET_COUNT(&n, sessions), 0);
+        CHECK_INT(directory_count(&n.broker->directory), 0);
+        net_fini(&n);
+    }
+}
+
 /* ---- the end of the session meanwhile ---- */
 
 /* Its time comes before the old shard is asked: there is none. While it is on its way it does not
@@ -706,5 +732,5 @@ static void test_out_of_memory(void)
 TEST_MAIN(test_steps, test_turns_in_any_order, test_packets_behind_connect, test_all_of_it,
           test_member_moves, test_limit_lowered, test_chain, test_long_chain,
           test_waiting_client_goes, test_clean_start, test_session_ends_with_connection,
-          test_expires_meanwhile, test_will_moves, test_end_of_process, test_timeout,
-          test_out_of_memory)
+          test_nothing_left, test_expires_meanwhile, test_will_moves, test_end_of_process,
+          test_timeout, test_out_of_memory)
