@@ -82,10 +82,11 @@ static inline bool message_expired(const struct message *m, uint64_t now_ms)
     return m->expires_ms != 0 && m->expires_ms <= now_ms;
 }
 
-/* Must be called, by the shard that made it, before the message is handed to another shard. */
+/* Must be called before the message is handed to another shard. */
 static inline void message_share(struct message *m)
 {
-    m->shared = true;
+    if (!m->shared) /* else other shards may be reading it */
+        m->shared = true;
 }
 
 static inline struct message *message_ref(struct message *m)
