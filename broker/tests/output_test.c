@@ -12,7 +12,7 @@
 /* Message n has a payload of its own: its number, then bytes that depend on number and place. */
 static uint8_t byte_of(uint32_t n, uint32_t at)
 {
-    return at < 4 ? (uint8_t)(n >> at * 8) : (uint8_t)(n * 31 + at * 7 + (at >> 8));
+    return (uint8_t)(at < 4 ? n >> at * 8 : n * 31 + at * 7 + (at >> 8));
 }
 
 static void feed_message(struct client *c, uint32_t n, uint32_t len, uint8_t qos)

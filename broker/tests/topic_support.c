@@ -7,6 +7,7 @@
 #include "mqtt/topic.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 uint8_t next_byte(struct bytes *b)
@@ -68,7 +69,7 @@ struct topic make_filter(struct bytes *b)
 
 struct sub {
     bool in, reported;
-    struct topic filter;
+    struct topic filter, path;
     struct topic_sub want;
     struct topic_place place;
 };
@@ -127,31 +128,38 @@ static struct topic path_of(const struct topic *filter)
     return path;
 }
 
-static bool begins_with(const struct topic *path, const struct topic *start, uint32_t len)
+static int by_bytes(const void *a, const void *b)
 {
-    return path->len >= len && memcmp(path->p, start->p, len) == 0;
+    const struct topic *x = *(const struct topic *const *)a, *y = *(const struct topic *const *)b;
+    int rc = memcmp(x->p, y->p, x->len < y->len ? x->len : y->len);
+
+    return rc != 0 ? rc : (x->len > y->len) - (x->len < y->len);
 }
 
-/* Nodes that the filters need: the root, and one for each path that no filter before it has had. */
+/* Bytes that both begin with. */
+static uint32_t common(const struct topic *a, const struct topic *b)
+{
+    uint32_t n = 0;
+
+    while (n < a->len && n < b->len && a->p[n] == b->p[n])
+        n++;
+    return n;
+}
+
+/* Nodes that the filters need: the root, and one for each path that no filter before it has had.
+ * What a filter shares with any before it, it shares with its neighbour, when they are sorted. */
 static size_t count_nodes(const struct game *g)
 {
-    struct topic paths[SUBS];
+    const struct topic *sorted[SUBS];
     size_t nodes = 1, n = 0;
 
     for (unsigned i = 0; i < SUBS; i++)
         if (g->subs[i].in)
-            paths[n++] = path_of(&g->subs[i].filter);
-    for (size_t i = 0; i < n; i++) {
-        for (uint32_t end = 0; end < paths[i].len; end++) {
-            size_t k = 0;
-
-            if (paths[i].p[end] != '/')
-                continue;
-            while (k < i && !begins_with(&paths[k], &paths[i], end + 1))
-                k++;
-            nodes += k == i;
-        }
-    }
+            sorted[n++] = &g->subs[i].path;
+    qsort(sorted, n, sizeof sorted[0], by_bytes);
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t at = i == 0 ? 0 : common(sorted[i - 1], sorted[i]); at < sorted[i]->len; at++)
+            nodes += sorted[i]->p[at] == '/';
     return nodes;
 }
 
@@ -176,6 +184,7 @@ static void add(struct game *g, unsigned i, const struct topic *filter, uint8_t 
     if (s->in)
         return;
     s->filter = *filter;
+    s->path = path_of(filter);
     s->want = (struct topic_sub){.who = i % SUBS, .sub_id = options * 7u, .options = options};
     s->in = topic_tree_add(g->tree, topic_str(filter), s->want, &s->place) == 0;
     g->generation += s->in; /* else memory was made to fail */
