@@ -97,8 +97,8 @@ static struct session *free_session(struct shard *sh, struct mqtt_str client_id)
     return session_find(sh, client_id);
 }
 
-/* The arrival that this claim was for, if it is still under way. There may be others of this client,
- * for later claims of this shard, and its session itself, from an earlier one. */
+/* The arrival that this claim was for, if it is still under way. There may be others of this
+ * client, for later claims of this shard, and its session itself, from an earlier one. */
 static struct arrival *arrival_of_claim(struct shard *sh, struct mqtt_str client_id, uint32_t claim)
 {
     LIST_EACH (l, &sh->arrivals) {

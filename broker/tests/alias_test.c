@@ -94,7 +94,7 @@ static void test_use(void)
         bool known;
     } rows[] = {
         {"a", 1, false}, {"b", 2, false}, {"a", 1, true},  {"c", 3, false},
-        {"b", 2, true},  {"d", 3, false}, /* c was used once only; a and b lose their advantage ... */
+        {"b", 2, true},  {"d", 3, false}, /* c came once; a and b lose their advantage ... */
         {"a", 1, true},                   /* ... and a has it again */
         {"e", 2, false}, {"a", 1, true},  {"b", 3, false},
     };

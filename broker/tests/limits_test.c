@@ -28,9 +28,9 @@ static void expect_payloads(struct client *c, const char *payloads, uint8_t qos)
 
 enum where { OFFLINE, STALLED, WINDOW };
 
-/* A client with room for 5 messages, which gets 9: where they wait, what the policy is, and at which
- * QoS; what it gets in the end, what is counted as dropped, and whether it is thrown out. The first
- * message to a client that is connected goes out at once. */
+/* A client with room for 5 messages, which gets 9: where they wait, what the policy is, and at
+ * which QoS; what it gets in the end, what is counted as dropped, and whether it is thrown out.
+ * The first message to a client that is connected goes out at once. */
 static const struct {
     enum where where;
     enum overflow_policy policy;
@@ -249,8 +249,8 @@ static void test_expired(void)
     net_fini(&n);
 }
 
-/* What waits for a session, or is in flight, when that ends, but for QoS 0; other reasons have their
- * tests elsewhere. */
+/* What waits for a session, or is in flight, when that ends, but for QoS 0; other reasons have
+ * their tests elsewhere. */
 static void test_session_ended(void)
 {
     for (int how = 0; how < 3; how++) {

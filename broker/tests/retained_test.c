@@ -1,5 +1,5 @@
 /* retained_test: retained messages: which of them a subscription gets, and when; how long they
- * stay; that all shards have the same.                                    [v5 3.3.1.3] [v3 3.3.1.3] */
+ * stay; that all shards have the same.                                  [v5 3.3.1.3] [v3 3.3.1.3] */
 #include "base/mem.h"
 #include "base/test.h"
 #include "broker/message.h"
@@ -560,8 +560,8 @@ static void test_queue_given_away(void)
 
 /* ---- how long they stay ---- */
 
-/* Counted down; not delivered any more when it is over [v5 MQTT-3.3.2-5] [v5 MQTT-3.3.2-6]; and then
- * forgotten. */
+/* Counted down; not delivered any more when it is over [v5 MQTT-3.3.2-5] [v5 MQTT-3.3.2-6]; and
+ * then forgotten. */
 static void test_expiry(void)
 {
     struct net n;

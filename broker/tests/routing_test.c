@@ -345,8 +345,8 @@ static void test_causes_before_effects(void)
 
 /* ---- many filters ---- */
 
-/* More lists than fit on the stack or into the cache of matches; long topics; one copy all the same,
- * at the highest QoS. */
+/* More lists than fit on the stack or into the cache of matches; long topics; one copy all the
+ * same, at the highest QoS. */
 static void test_many_filters(void)
 {
     for (unsigned levels = 2; levels <= 6; levels++) {
@@ -496,7 +496,8 @@ static void test_hand_over(void)
     net_fini(&n);
 }
 
-/* Numbers of messages: unique, growing, with the time in them, and later than all that were seen. */
+/* Numbers of messages: unique, growing, with the time in them, and later than all that were seen.
+ */
 static void test_uids(void)
 {
     struct net n;

@@ -1,5 +1,5 @@
 /* share_test: shared subscriptions: who gets a message, on whatever shards the members are, and
- * what becomes of it when he cannot complete it.                                       [v5 4.8.2] */
+ * what becomes of it when he cannot complete it.                                      [v5 4.8.2] */
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/test.h"

@@ -232,9 +232,9 @@ static void test_drained(void)
     each_version(drained);
 }
 
-/* Clients of all shards publish to each other while the service ends, shards take their turns in any
- * order and hear of it at different times: what was acknowledged has been delivered. Told twice, a
- * shard does the same; who has not even been welcome goes at once. */
+/* Clients of all shards publish to each other while the service ends, shards take their turns in
+ * any order and hear of it at different times: what was acknowledged has been delivered. Told
+ * twice, a shard does the same; who has not even been welcome goes at once. */
 static void test_drained_under_load(void)
 {
     enum { SHARDS = 3 };

@@ -1,6 +1,6 @@
 /* takeover_test: a client comes back on another shard than the one its session is on. The steps are
- * those of takeover.h, one at a time; whatever happens between them, nothing is lost, doubled or out
- * of order.                              [v5 MQTT-3.1.4-3] [v3 MQTT-3.1.4-2] [v5 3.1.2.4] [v5 4.4] */
+ * those of takeover.h, one at a time; whatever happens between them, nothing is lost, doubled or
+ * out of order.         [v5 MQTT-3.1.4-3] [v3 MQTT-3.1.4-2] [v5 3.1.2.4] [v5 4.4] */
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/test.h"
@@ -443,8 +443,8 @@ static void test_waiting_client_goes(void)
 
 /* ---- clean start ---- */
 
-/* Nothing of the old session is left, and its Will is published [v5 MQTT-3.1.2-4]; whoever has asked
- * before or asks afterwards gets the new one. */
+/* Nothing of the old session is left, and its Will is published [v5 MQTT-3.1.2-4]; whoever has
+ * asked before or asks afterwards gets the new one. */
 static void test_clean_start(void)
 {
     for (int at = 0; at <= STEPS; at++) { /* a third connection, at OTHER, without; STEPS: none */
