@@ -24,6 +24,10 @@
 #define CHECK_BYTES(got, got_len, want, want_len) \
     test_check_bytes(got, got_len, want, want_len, #got, __FILE__, __LINE__)
 
+/* What must not be reached: fails, and says why. */
+#define FAIL(text)        test_check(0, text, __FILE__, __LINE__, -1)
+#define FAIL_ROW(i, text) test_check(0, text, __FILE__, __LINE__, (long)(i))
+
 /* The statement must call abort(), as ASSERT() does. What it had half done stays as it is. */
 #define CHECK_ABORTS(statement)                                          \
     do {                                                                 \

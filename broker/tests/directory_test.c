@@ -72,7 +72,7 @@ static void test_random(void)
         if ((x >> 40 & 1) != 0) {
             count += at[n].shard == DIRECTORY_NONE;
             if (claim(id_of(text, n), shard, &at[n].number) != at[n].shard)
-                CHECK_ROW(n, !"claimed from another shard");
+                FAIL_ROW(n, "claimed from another shard");
             at[n].shard = (int)shard;
         } else if ((x >> 41 & 1) != 0) {
             directory_release(&dir, id_of(text, n), at[n].number - 64); /* an old one */

@@ -55,7 +55,7 @@ static void check_all(const struct id_set *s, const bool *in)
     for (unsigned id = 1; id <= 65535; id++) {
         n += in[id];
         if (id_set_has(s, (uint16_t)id) != in[id])
-            CHECK_ROW(id, !"an identifier too many or too few");
+            FAIL_ROW(id, "an identifier too many or too few");
     }
     CHECK_INT(s->count, n);
 }

@@ -77,7 +77,7 @@ static void check_all(void)
             return;
         if (e->packet_id != want[i].id || e->d.msg->uid != want[i].number ||
             inflight_find(&window, want[i].id) != e)
-            CHECK_ROW(i, !"another entry than there should be");
+            FAIL_ROW(i, "another entry than there should be");
     }
     CHECK(e == NULL);
 }
@@ -117,7 +117,7 @@ static void test_full(void)
         if (!CHECK_ROW(i, add(i, 0)))
             break;
         if (used[want[i].id])
-            CHECK_ROW(i, !"an identifier in use");
+            FAIL_ROW(i, "an identifier in use");
         used[want[i].id] = true;
     }
     check_all();

@@ -314,7 +314,7 @@ static void test_slow_consumer(void)
             if (i == 2000)
                 most = used;
             if (i > 2000 && used > most + 65536)
-                CHECK_ROW(i, !"memory grows");
+                FAIL_ROW(i, "memory grows");
         }
         CHECK_INT(NET_COUNT(&n, queued), n.broker->config.max_queued_messages);
         CHECK(!slow->closed && most < 4 << 20);

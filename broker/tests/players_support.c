@@ -83,7 +83,7 @@ void publisher_reads(struct players *w, struct publisher *p)
                 p->open[i].released |= p->open[i].id == packet.ack.packet_id;
             feed_ack(p->c, MQTT_PUBREL, packet.ack.packet_id);
             break;
-        default: CHECK(!"an unexpected packet for a publisher"); break;
+        default: FAIL("an unexpected packet for a publisher"); break;
         }
     }
 }
@@ -144,7 +144,7 @@ void subscriber_reads(struct players *w, struct subscriber *s)
             s->received[p.ack.packet_id] = false;
             owe(s, MQTT_PUBCOMP, p.ack.packet_id);
             break;
-        default: CHECK(!"an unexpected packet for a subscriber"); break;
+        default: FAIL("an unexpected packet for a subscriber"); break;
         }
     }
 }

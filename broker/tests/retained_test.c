@@ -243,7 +243,7 @@ static unsigned take_many(struct client *c, bool *got, unsigned n)
 
         snprintf(text, sizeof text, "%.*s", (int)p.publish.topic.len, p.publish.topic.p);
         if (p.type != MQTT_PUBLISH || sscanf(text, "many/%u", &i) != 1 || i >= n || got[i]) {
-            CHECK(!"another packet than one of many");
+            FAIL("another packet than one of many");
             return taken;
         }
         got[i] = true;

@@ -280,7 +280,7 @@ static void check_messages(const struct end *e)
         snprintf(payload, sizeof payload, "%.*s", (int)p.publish.payload.len,
                  (const char *)p.publish.payload.p);
         if (atoi(payload) != (int)++seen[from])
-            CHECK_ROW(seen[from], !"the next message");
+            FAIL_ROW(seen[from], "the next message");
     }
     for (unsigned i = 0; i < SHARDS; i++)
         CHECK_ROW_INT(i, seen[i], MESSAGES);
