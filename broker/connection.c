@@ -501,6 +501,7 @@ void connection_close(struct connection *c, enum close_reason why, const char *d
 
     if (c->state == CONN_CLOSING)
         return;
+    c->out.over = false;
     say_goodbye(c, why, detail);
     output_flush(c);
     end(c, why, detail);
@@ -512,6 +513,7 @@ void connection_close_later(struct connection *c, enum close_reason why)
     if (c->state == CONN_CLOSING || list_linked(&c->link_failing))
         return;
     c->fail_why = (uint8_t)why;
+    c->out.over = true;
     list_push_back(&c->shard->failing, &c->link_failing);
 }
 

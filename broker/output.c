@@ -97,7 +97,7 @@ uint8_t *output__reserve(struct connection *c, struct output_buffer *b, uint32_t
 {
     struct output *o = &c->out;
 
-    if (o->dead)
+    if (o->dead || o->over)
         return NULL;
     if (b == &o->now && !o->blocked && o->now.len + o->shared_len > 0 &&
         o->now.len + o->shared_len + n > OUTPUT_MAX)

@@ -36,12 +36,14 @@ struct output {
     uint32_t stream_at;         /* bytes of it that were put into now */
     bool blocked;               /* the transport has enough until connection_writable() */
     bool dead;                  /* the transport has lost the connection */
+    bool over;                  /* it will be closed: nothing but a goodbye is sent any more, or
+                                   what could not be sent would be overtaken */
 };
 
 /* May a PUBLISH be sent now? If not it belongs in the session's queue. */
 static inline bool output_ready(const struct output *o)
 {
-    return !o->blocked && !o->dead && o->stream == NULL;
+    return !o->blocked && !o->dead && !o->over && o->stream == NULL;
 }
 
 /* Encode and append a packet other than PUBLISH. */
