@@ -144,8 +144,12 @@ static int take_session(struct recovery *v, const struct store_record *r)
     rc = r->has_will ? take_will(s, r) : 0;
     if (rc == 0)
         rc = session_register(sh, s);
-    if (rc == 0)
-        rc = map_add(&v->by_serial, serial_hash(s->serial), s);
+    if (rc != 0) {
+        s->durable = false; /* in the store it stays */
+        session_discard(sh, s);
+        return rc;
+    }
+    rc = map_add(&v->by_serial, serial_hash(s->serial), s);
     if (rc == 0 && v->broker->n_shards > 1)
         rc = directory_claim(&v->broker->directory, client_id, sh->index, &before, &s->claim);
     set_times(s, r);
@@ -216,8 +220,10 @@ static int take_inflight(struct recovery *v, const struct store_record *r)
         return r->packet_id == 0 ? -EINVAL : -ENOMEM;
     d = backlog_delivery(s->shard, r);
     e = inflight_restore(&s->flow->out, s->shard->mem, r->packet_id, &d);
-    if (e == NULL)
+    if (e == NULL) {
+        delivery_release(&d, s->shard->mem);
         return -ENOMEM;
+    }
     if (r->state == STORE_RELEASED)
         e->state = INFLIGHT_RELEASED;
     COUNT(&s->shard->counters, inflight);
