@@ -4,6 +4,7 @@
 #include "broker/retained.h"
 #include "broker/stats.h"
 #include "net_support.h"
+#include "stored_support.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -283,7 +284,7 @@ static void check_format(void)
             line += 2;
         }
         CHECK(*line == ' ');
-        CHECK(strspn(line + 1, "-0123456789") == (size_t)(end - line - 1) && end > line + 1);
+        CHECK(strspn(line + 1, "-.0123456789") == (size_t)(end - line - 1) && end > line + 1);
     }
 }
 
@@ -347,6 +348,38 @@ static void test_page_too_long(void)
     net_fini(&n);
 }
 
+/* With a store there is more to tell, and more that may be wrong. */
+static void test_page_with_store(void)
+{
+    struct connect_options o = {.id = "c", .expiry_s = 60};
+    struct stored s;
+    struct client *c;
+
+    stored_init(&s, 1, NULL);
+    stats_prometheus(s.n.broker, page, sizeof page);
+    check_format();
+    CHECK_INT(sample("frys_store_failing"), 0);
+    CHECK_INT(sample("frys_store_set_aside"), 0);
+    CHECK_INT(sample("frys_store_records_total"), 0);
+    CHECK(broker_degraded(s.n.broker) == NULL);
+    c = net_connect(&s.n, 0, 5, &o, NULL);
+    client_subscribe(c, "t", 1);
+    net_sleep(&s.n, 100);
+    stats_prometheus(s.n.broker, page, sizeof page);
+    CHECK_INT(sample("frys_store_records_total"), 2);
+    CHECK(sample("frys_store_commits_total") > 0);
+    memory_store_fail(s.store, "no space left");
+    stats_prometheus(s.n.broker, page, sizeof page);
+    CHECK_INT(sample("frys_store_failing"), 1);
+    CHECK(strcmp(broker_degraded(s.n.broker), "the store cannot write") == 0);
+    memory_store_fail(s.store, NULL);
+    CHECK(broker_degraded(s.n.broker) == NULL);
+    atomic_store(&s.n.broker->memory_pressure, MEMORY_HIGH);
+    CHECK(strcmp(broker_degraded(s.n.broker), "memory is short") == 0);
+    atomic_store(&s.n.broker->memory_pressure, MEMORY_OK);
+    stored_fini(&s);
+}
+
 /* Sums over shards; negative shares cancel out. */
 static void test_sums(void)
 {
@@ -370,5 +403,5 @@ static void test_sums(void)
     net_fini(&n);
 }
 
-TEST_MAIN(test_values, test_changes_only, test_interval, test_loads, test_page, test_page_too_long,
-          test_sums)
+TEST_MAIN(test_values, test_changes_only, test_interval, test_loads, test_page,
+          test_page_with_store, test_page_too_long, test_sums)
