@@ -425,6 +425,45 @@ static void test_removed_meanwhile(void)
     net_fini(&n);
 }
 
+/* Those go that come next, with the levels above them: what is behind them still comes. */
+static void test_next_ones_removed(void)
+{
+    enum { N = 600 };
+    static const char *const formats[] = {"r/%u", "r/%u/x", "r/%u/x/y"};
+
+    for (size_t f = 0; f < ARRAY_LEN(formats); f++) {
+        for (unsigned gone = 1; gone <= 10; gone++) {
+            struct net n;
+            struct client *pub, *sub;
+            struct mqtt_packet p;
+            unsigned before = 0, behind = 0, live = 0;
+
+            net_init(&n, 1, NULL);
+            pub = net_client(&n, 0, 4, "pub");
+            for (unsigned i = 0; i < N; i++)
+                client_feed_publish(pub, numbered(formats[f], i), "x", 0, true);
+            net_run(&n);
+            sub = net_client(&n, 0, 4, "sub");
+            client_feed(sub, "\x82\x08\0\1\0\3r/#\0", 10);
+            net_turn(&n, 0);
+            client_expect(sub, MQTT_SUBACK, &p);
+            while (client_next(sub, &p))
+                before++;
+            CHECK(before > 0 && before + 10 < N);
+            for (unsigned i = 0; i < gone; i++)
+                client_feed_publish(pub, numbered(formats[f], before + i), "", 0, true);
+            net_run(&n);
+            while (client_next(sub, &p)) {
+                behind += p.publish.retain;
+                live += !p.publish.retain;
+            }
+            CHECK_ROW_INT(gone, live, gone);
+            CHECK_ROW_INT(gone, before + behind, N - gone);
+            net_fini(&n);
+        }
+    }
+}
+
 /* How the sending is cut short. */
 static void test_cancelled(void)
 {
@@ -866,7 +905,7 @@ static void test_subscribe_fails(void)
 }
 
 TEST_MAIN(test_set_and_clear, test_wildcards, test_longest, test_many, test_many_to_a_slow_client,
-          test_changed_meanwhile, test_removed_meanwhile, test_cancelled,
+          test_changed_meanwhile, test_removed_meanwhile, test_next_ones_removed, test_cancelled,
           test_connection_lost_meanwhile, test_queue_given_away, test_expiry, test_many_expire,
           test_limit, test_settled, test_markers, test_subscribe_meanwhile, test_set_fails,
           test_subscribe_fails)

@@ -210,9 +210,12 @@ static void test_most_shards(void)
         if (shard > 0)
             client_expect_publish(sub, "t", "x", 2, true); /* retained */
         client_subscribe(sub, "$share/g/t", 1);
-        client_publish(pub, "t", "x", 2, true);
+        client_publish(pub, "t", "x", 2, true); /* to all of them */
         client_expect_publish(sub, "t", "x", 2, false);
         client_expect_publish(sub, "t", "x", 1, true);
+        client_publish(pub, "t", "y", 1, false); /* to those that are interested */
+        client_expect_publish(sub, "t", "y", 1, true);
+        client_expect_publish(sub, "t", "y", 1, true);
     }
     client_publish(pub, "t", "", 2, true);
     net_fini(&n);
