@@ -103,6 +103,28 @@ static void test_evicted(void)
     teardown();
 }
 
+/* Whoever takes an entry over gets it the second time, without the lists of the one before. */
+static void test_taken_over(void)
+{
+    static const struct topic_sub sub;
+    struct match_entry *e;
+    uint64_t hash;
+    char text[32];
+    unsigned n = 0;
+
+    setup();
+    match_cache_find(cache, numbered(text, 0));
+    e = match_cache_find(cache, numbered(text, 0));
+    match_cache_note(e, 5, &(struct match){&sub, 1}, 1);
+    hash = e->hash;
+    while (e->hash == hash) /* until there is one with the same slot */
+        CHECK(match_cache_find(cache, numbered(text, ++n)) == NULL);
+    CHECK(match_cache_find(cache, numbered(text, n)) == e);
+    CHECK_INT(e->generation, 0);
+    CHECK_INT(e->topic_len, strlen(text));
+    teardown();
+}
+
 static void test_no_memory(void)
 {
     mem = mem_new();
@@ -111,4 +133,4 @@ static void test_no_memory(void)
     mem_free(&mem);
 }
 
-TEST_MAIN(test_second_time, test_lengths, test_evicted, test_no_memory)
+TEST_MAIN(test_second_time, test_lengths, test_evicted, test_taken_over, test_no_memory)
