@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define LINK_MAGIC             0x4c494e4bu
 #define CLOSE_TEXT_MAX         123   /* bytes [RFC 6455 5.5] */
@@ -178,15 +179,27 @@ static void op_read_enable(void *link, bool on)
 
 static const struct transport_ops ops = {op_send, op_close, op_read_enable};
 
-/* Nothing of ours waits in lws any more: close. What a callback returns to end the connection. */
+/* The peer gets what was sent, and the end of the stream. Closed with something unread in it the
+ * socket would reset the connection, and take from the peer what it has not read. */
+static int linger(struct link *k)
+{
+    k->lingering = true;
+    return shutdown(lws_get_socket_fd(k->wsi), SHUT_WR) == 0 ? 0 : -1;
+}
+
+/* Nothing of ours waits in lws any more: close. What a callback returns. */
 static int end(struct link *k)
 {
     const char *text = k->close_text != NULL ? k->close_text : "";
 
-    if (k->how == LWS_WRITE_BINARY)
+    if (k->how == LWS_WRITE_BINARY) {
         lws_close_reason(k->wsi, (enum lws_close_status)close_info(k->why)->ws,
                          (unsigned char *)(uintptr_t)text, strlen(text));
-    return -1;
+        return -1;
+    }
+    if (k->lingering)
+        return 0;
+    return k->peer.tls ? -1 : linger(k); /* within TLS lws ends the stream when it closes */
 }
 
 static bool pending(const struct link *k)
@@ -356,7 +369,8 @@ static int refuse(struct link *k, enum close_reason why)
 {
     k->closing = true;
     k->why = why;
-    return end(k);
+    end(k);
+    return -1;
 }
 
 static int open_connection(struct link *k)

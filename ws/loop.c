@@ -50,6 +50,8 @@ static void arm(struct ws_loop *l)
 {
     uint64_t due = shard_next_turn_ms(l->shard), now = l->shard->now_ms;
 
+    if (l->draining && due > l->kill_ms)
+        due = l->kill_ms;
     if (due <= now) {
         keep_looking(l);
         return;

@@ -55,15 +55,12 @@ static enum ws_protocol protocol_of(const struct rig *r, const char *listener)
     return WS_PROTOCOL_WS; /* the pages for operators: never upgraded */
 }
 
-struct peer *peer_dial_tcp(const struct rig *r, const char *listener, int receive_buffer)
+struct peer *peer_prepare(const struct rig *r, const char *listener, int receive_buffer)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons(rig_port(r, listener)),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct peer *p = calloc(1, sizeof *p);
     int one = 1;
 
-    p->rig = r;
+    p->port = rig_port(r, listener);
     p->protocol = protocol_of(r, listener);
     p->version = MQTT_V5;
     p->pong_len = -1;
@@ -72,13 +69,28 @@ struct peer *peer_dial_tcp(const struct rig *r, const char *listener, int receiv
     ASSERT(p->fd >= 0);
     if (receive_buffer != 0)
         setsockopt(p->fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    if (connect(p->fd, (const struct sockaddr *)&to, sizeof to) != 0) {
-        peer_free(p);
-        return NULL;
-    }
     setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    fcntl(p->fd, F_SETFL, O_NONBLOCK);
     return p;
+}
+
+bool peer_start(struct peer *p)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(p->port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    return connect(p->fd, (const struct sockaddr *)&to, sizeof to) == 0 &&
+           fcntl(p->fd, F_SETFL, O_NONBLOCK) == 0;
+}
+
+struct peer *peer_dial_tcp(const struct rig *r, const char *listener, int receive_buffer)
+{
+    struct peer *p = peer_prepare(r, listener, receive_buffer);
+
+    if (peer_start(p))
+        return p;
+    peer_free(p);
+    return NULL;
 }
 
 struct peer *peer_dial_tls(const struct rig *r, const char *listener, const struct tls_options *o)

@@ -21,8 +21,8 @@ struct bytes {
 };
 
 struct peer {
-    const struct rig *rig;
     int fd;
+    uint16_t port;
     enum ws_protocol protocol;
     struct tls *tls;   /* NULL: without */
     struct zip *zip;   /* permessage-deflate; NULL: without */
@@ -50,6 +50,10 @@ struct peer *peer_dial_tls(const struct rig *r, const char *listener, const stru
 
 /* Only TCP, with this much of receive buffer (0: the usual); NULL: refused. */
 struct peer *peer_dial_tcp(const struct rig *r, const char *listener, int receive_buffer);
+
+/* The same in two steps: the socket, which takes a file descriptor, and the connection. */
+struct peer *peer_prepare(const struct rig *r, const char *listener, int receive_buffer);
+bool peer_start(struct peer *p);
 
 void peer_free(struct peer *p);
 
