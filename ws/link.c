@@ -228,6 +228,28 @@ static int on_writable(struct link *k)
     return 0;
 }
 
+/* ---- the handshake is through ---- */
+
+static int refuse(struct link *k, enum close_reason why)
+{
+    k->closing = true;
+    k->why = why;
+    end(k);
+    return -1;
+}
+
+static int open_connection(struct link *k)
+{
+    struct shard *sh = k->loop->shard;
+    enum close_reason why;
+
+    timer_stop(&sh->timers, &k->timer); /* from here on the broker waits for the CONNECT */
+    lws_set_timeout(k->wsi, NO_PENDING_TIMEOUT, 0); /* within TLS one of lws still runs */
+    k->heard_ms = k->sent_ms = sh->now_ms;
+    k->conn = connection_new(sh, &ops, k, &k->peer, &why);
+    return k->conn == NULL ? refuse(k, why) : 0;
+}
+
 /* ---- receiving ---- */
 
 /* What a callback that has brought input returns. */
@@ -278,6 +300,8 @@ static int on_bad_frame(struct link *k)
 
 static int on_bytes(struct link *k, const uint8_t *data, size_t len)
 {
+    if (k->conn == NULL && !k->closing && open_connection(k) != 0)
+        return -1;
     if (!k->closing && k->conn != NULL)
         connection_input(k->conn, data, len);
     return after_input(k);
@@ -363,26 +387,7 @@ void link_reload(struct link *k)
         arm_ping(k);
 }
 
-/* ---- the handshake is through ---- */
-
-static int refuse(struct link *k, enum close_reason why)
-{
-    k->closing = true;
-    k->why = why;
-    end(k);
-    return -1;
-}
-
-static int open_connection(struct link *k)
-{
-    struct shard *sh = k->loop->shard;
-    enum close_reason why;
-
-    timer_stop(&sh->timers, &k->timer); /* from here on the broker waits for the CONNECT */
-    k->heard_ms = k->sent_ms = sh->now_ms;
-    k->conn = connection_new(sh, &ops, k, &k->peer, &why);
-    return k->conn == NULL ? refuse(k, why) : 0;
-}
+/* ---- WebSocket is open ---- */
 
 static int on_established(struct link *k)
 {
@@ -401,6 +406,12 @@ static int on_established(struct link *k)
         return -1;
     arm_ping(k);
     return 0;
+}
+
+/* lws does not tell when TLS is through: the first byte does, the client begins. */
+static int on_adopted(struct link *k)
+{
+    return k->peer.tls ? 0 : open_connection(k);
 }
 
 /* Compression costs memory; when the budget is used up further clients do without it. */
@@ -466,7 +477,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_HTTP: return plain_request(k);
     case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY: return confirm_extension(k);
     case LWS_CALLBACK_ESTABLISHED: return on_established(k);
-    case LWS_CALLBACK_RAW_ADOPT: return open_connection(k);
+    case LWS_CALLBACK_RAW_ADOPT: return on_adopted(k);
     case LWS_CALLBACK_RECEIVE: return on_frame(k, in, len);
     case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL: return on_bad_frame(k);
     case LWS_CALLBACK_RAW_RX: return on_bytes(k, in, len);

@@ -228,6 +228,17 @@ void loop_log_init(void)
     lws_set_log_level(LLL_ERR | LLL_WARN, log_line);
 }
 
+/* Our own timer of a link ends a handshake that takes too long; that of lws is behind it. */
+static unsigned handshake_seconds(const struct ws_loop *l)
+{
+    uint32_t ms = 0;
+
+    for (size_t i = 0; i < l->server->n_listeners; i++)
+        if (l->sockets[i].config->handshake_timeout_ms > ms)
+            ms = l->sockets[i].config->handshake_timeout_ms;
+    return ms / 1000 + 1;
+}
+
 static struct lws_context *context_new(struct ws_loop *l)
 {
     void *loops[] = {&l->uv};
@@ -236,12 +247,14 @@ static struct lws_context *context_new(struct ws_loop *l)
     for (size_t i = 0; i < l->server->n_listeners; i++)
         if (l->sockets[i].config->max_header_size > header)
             header = l->sockets[i].config->max_header_size;
+    l->lws_timeout_s = handshake_seconds(l);
     l->log.u.emit_cx = log_line_of;
     l->log.lll_flags = LLL_ERR | LLL_WARN | LLLF_LOG_CONTEXT_AWARE;
     return lws_create_context(&(struct lws_context_creation_info){
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
                    LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
         .foreign_loops = loops,
+        .timeout_secs = l->lws_timeout_s,
         .user = l,
         .pt_serv_buf_size = READ_SIZE,
         .max_http_header_data = (unsigned short)(header < UINT16_MAX ? header : UINT16_MAX),

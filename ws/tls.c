@@ -97,11 +97,6 @@ static const struct lws_extension extensions[] = {
 /* Pings are ours (link.c): lws's own idle check keeps a timer per connection in one sorted list. */
 static const lws_retry_bo_t no_idle_check = {.secs_since_valid_ping = 0};
 
-static unsigned seconds(uint32_t ms)
-{
-    return ms < 1000 ? 1 : (ms + 999) / 1000;
-}
-
 /* c NULL: without TLS. */
 static struct lws_vhost *vhost_new(const struct socket *so, const struct ws_certificate *c)
 {
@@ -113,7 +108,7 @@ static struct lws_vhost *vhost_new(const struct socket *so, const struct ws_cert
                                              .protocols = link_protocols,
                                              .log_cx = &l->log,
                                              .retry_and_idle_policy = &no_idle_check,
-                                             .timeout_secs = seconds(cfg->handshake_timeout_ms)};
+                                             .timeout_secs_ah_idle = l->lws_timeout_s};
 
     if (cfg->deflate)
         info.extensions = extensions;
@@ -123,7 +118,7 @@ static struct lws_vhost *vhost_new(const struct socket *so, const struct ws_cert
         info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
         info.ssl_cert_filepath = c->certificate;
         info.ssl_private_key_filepath = c->key;
-        info.alpn = "http/1.1";
+        info.alpn = ws_protocol_is_websocket(cfg->protocol) ? "http/1.1" : "mqtt";
     }
     return lws_create_vhost(l->lws, &info);
 }

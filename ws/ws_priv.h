@@ -64,6 +64,7 @@ struct ws_loop {
     uv_idle_t idle;       /* runs while the shard has work left: the loop does not wait */
     struct lws_context *lws;
     lws_log_cx_t log;
+    unsigned lws_timeout_s; /* of handshakes, in lws */
     struct socket *sockets; /* one per listener of the server */
     struct link *adopting;  /* on its way into lws */
     uint64_t armed_ms;      /* what timer is set to */

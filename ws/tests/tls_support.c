@@ -165,7 +165,9 @@ struct tls {
     mbedtls_ssl_context ssl;
     mbedtls_ssl_config config;
     mbedtls_x509_crt trusted;
+    const char *alpn[2];
     int fd;
+    bool any_name;
     unsigned chain; /* certificates that were verified */
     uint8_t serial;
     bool ended;
@@ -210,7 +212,8 @@ static int on_certificate(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t 
 {
     struct tls *t = arg;
 
-    (void)flags;
+    if (t->any_name)
+        *flags &= ~(uint32_t)MBEDTLS_X509_BADCERT_CN_MISMATCH;
     t->chain++;
     if (depth == 0)
         t->serial = crt->serial.p[crt->serial.len - 1];
@@ -234,6 +237,10 @@ static bool set_up(struct tls *t, const struct tls_options *o)
     if (o->tls11)
         mbedtls_ssl_conf_max_version(c, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_2);
 #endif
+    t->any_name = o->any_name;
+    t->alpn[0] = o->alpn;
+    if (o->alpn != NULL && mbedtls_ssl_conf_alpn_protocols(c, t->alpn) != 0)
+        return false;
     if (mbedtls_ssl_setup(&t->ssl, c) != 0 ||
         mbedtls_ssl_set_hostname(&t->ssl, o->no_sni ? NULL : name) != 0)
         return false;
@@ -303,6 +310,11 @@ ssize_t tls_write(struct tls *t, const void *data, size_t len)
         return rc;
     errno = rc == MBEDTLS_ERR_SSL_WANT_WRITE ? EAGAIN : ECONNRESET;
     return -1;
+}
+
+const char *tls_version(const struct tls *t)
+{
+    return mbedtls_ssl_get_version(&t->ssl);
 }
 
 bool tls_resumed(const struct tls *t)

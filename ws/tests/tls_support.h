@@ -22,9 +22,11 @@ struct certs *certs(void);
 void certs_renew(const struct ws_certificate *files, const char *name, uint8_t serial);
 
 struct tls_options {
-    const char *server_name;     /* SNI, and what the certificate must be for; NULL: server.test */
+    const char *server_name;     /* SNI, and what the certificate is for; NULL: server.test */
     bool no_sni;                 /* name none, and take a certificate for any */
+    bool any_name;               /* take a certificate for another name */
     bool tls11;                  /* offer nothing newer */
+    const char *alpn;            /* offer this protocol; NULL: none */
     struct tls_session *session; /* resume it, if it holds one, and keep the new one in it */
 };
 
@@ -43,6 +45,7 @@ struct tls *tls_open(int fd, const struct tls_options *o);
 ssize_t tls_read(struct tls *t, void *out, size_t cap);
 ssize_t tls_write(struct tls *t, const void *data, size_t len);
 
+const char *tls_version(const struct tls *t); /* "TLSv1.2" */
 bool tls_resumed(const struct tls *t);
 bool tls_ended_cleanly(const struct tls *t); /* a close_notify came */
 unsigned tls_chain(const struct tls *t);     /* certificates up to the root; 0 when resumed */
