@@ -64,6 +64,8 @@ struct peer *peer_prepare(const struct rig *r, const char *listener, int receive
     p->protocol = protocol_of(r, listener);
     p->version = MQTT_V5;
     p->pong_len = -1;
+    p->patience_ms = PATIENCE_MS;
+    p->read_size = 65536;
     memcpy(p->key, "\x12\x00\xa5\xff", 4);
     p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ASSERT(p->fd >= 0);
@@ -147,7 +149,7 @@ bool peer_write(struct peer *p, const void *data, size_t len)
         ssize_t n =
             p->tls != NULL ? tls_write(p->tls, at, len) : send(p->fd, at, len, MSG_NOSIGNAL);
 
-        if (n < 0 && (errno != EAGAIN || !wait_fd(p, POLLOUT, PATIENCE_MS)))
+        if (n < 0 && (errno != EAGAIN || !wait_fd(p, POLLOUT, p->patience_ms)))
             return false;
         at += n > 0 ? n : 0;
         len -= n > 0 ? (size_t)n : 0;
@@ -195,8 +197,9 @@ void peer_settle(const struct peer *p)
 bool peer_receive_within(struct peer *p, int ms)
 {
     for (;;) {
-        uint8_t *to = bytes_reserve(&p->raw, 65536);
-        ssize_t n = p->tls != NULL ? tls_read(p->tls, to, 65536) : recv(p->fd, to, 65536, 0);
+        uint8_t *to = bytes_reserve(&p->raw, p->read_size);
+        ssize_t n =
+            p->tls != NULL ? tls_read(p->tls, to, p->read_size) : recv(p->fd, to, p->read_size, 0);
 
         if (n > 0) {
             p->raw.len += (size_t)n;
@@ -211,7 +214,7 @@ bool peer_receive_within(struct peer *p, int ms)
 
 bool peer_receive(struct peer *p)
 {
-    bool more = peer_receive_within(p, PATIENCE_MS);
+    bool more = peer_receive_within(p, p->patience_ms);
 
     CHECK(more || p->eof); /* else nothing comes */
     return more;

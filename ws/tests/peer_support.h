@@ -24,11 +24,13 @@ struct peer {
     int fd;
     uint16_t port;
     enum ws_protocol protocol;
-    struct tls *tls;   /* NULL: without */
-    struct zip *zip;   /* permessage-deflate; NULL: without */
-    int version;       /* of MQTT, for decoding */
-    uint8_t key[4];    /* that masks frames */
-    bool mute;         /* the server's pings are not answered */
+    struct tls *tls; /* NULL: without */
+    struct zip *zip; /* permessage-deflate; NULL: without */
+    int version;     /* of MQTT, for decoding */
+    uint8_t key[4];  /* that masks frames */
+    bool mute;       /* the server's pings are not answered */
+    int patience_ms;
+    size_t read_size;  /* bytes of one read */
     bool eof, reset;   /* the server has ended the stream; not as it should */
     struct bytes raw;  /* received */
     struct bytes mqtt; /* of it, what was in binary frames */
