@@ -208,6 +208,16 @@ static void hand_over_shared(struct connection *c)
     memcpy(p - TRANSPORT_HEADROOM, in_front, TRANSPORT_HEADROOM);
 }
 
+/* What has piled up is on its way: its client may ask for more. */
+static void resume_reading(struct connection *c)
+{
+    const struct output *o = &c->out;
+
+    if ((c->paused & PAUSE_OUTPUT) != 0 && !o->blocked &&
+        o->now.len + o->later.len <= OUTPUT_CONTROL_PAUSE)
+        connection_resume(c, PAUSE_OUTPUT);
+}
+
 void output_flush(struct connection *c)
 {
     struct output *o = &c->out;
@@ -222,6 +232,7 @@ void output_flush(struct connection *c)
         hand_over(c, o->now.p, o->now.len);
         output__buffer_free(c, &o->now);
     }
+    resume_reading(c);
 }
 
 void output_writable(struct connection *c)
@@ -232,8 +243,7 @@ void output_writable(struct connection *c)
     output__stream(c);
     if (o->now.len > 0)
         output__mark_dirty(c);
-    if (!o->blocked && o->now.len + o->later.len <= OUTPUT_CONTROL_PAUSE)
-        connection_resume(c, PAUSE_OUTPUT);
+    resume_reading(c);
 }
 
 void output_fini(struct connection *c)

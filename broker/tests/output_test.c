@@ -199,6 +199,15 @@ static void test_answers_pile_up(void)
     CHECK_INT(NET_COUNT(&n, reads_paused), 1);
 
     client_stall(c);
+    for (asked = 0; asked < 100000 && !c->reading_off; asked++)
+        client_send(c, "\xc0\0", 2);
+    client_unstall(c); /* all of it goes out at once, and nothing else will happen */
+    CHECK(!c->reading_off);
+    for (answered = 0; client_next(c, &p); answered++)
+        CHECK_INT(p.type, MQTT_PINGRESP);
+    CHECK_INT(answered, asked);
+
+    client_stall(c);
     client_send(c, "\xc0\0", 2);
     for (asked = 0; asked < 1000000 && !c->closed; asked++)
         client_send(c, "\xc0\0", 2);
