@@ -51,7 +51,7 @@ struct ws_listener_config {
     uint32_t ping_interval_ms;   /* 0: no pings from here */
     uint32_t ping_timeout_ms;    /* an unanswered ping closes the connection; 0: never */
     bool deflate;                /* offer permessage-deflate */
-    uint8_t deflate_window_bits; /* 9..15, of what we send */
+    uint8_t deflate_window_bits; /* 9..15, of both directions where the client lets us choose */
     uint8_t deflate_level;       /* 1..9 */
 
     /* TLS */

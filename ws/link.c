@@ -2,9 +2,8 @@
  *
  * Sending: the broker's bytes go out by lws_write() at once, as long as lws holds nothing back;
  * what a socket does not take lws keeps, and nothing more is given to it until its writable
- * callback (two writes on top of each other corrupt the stream). With permessage-deflate everything
- * goes through the writable callback. Closing waits for it too, unless the receive callback can do
- * it on its way out. */
+ * callback (two writes on top of each other corrupt the stream). Closing waits for it too, unless
+ * the receive callback can do it on its way out. */
 #include "base/assert.h"
 #include "base/mem.h"
 #include "broker/purposes.h"
@@ -13,14 +12,15 @@
 #include "ws/ws_priv.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#define LINK_MAGIC             0x4c494e4bu
-#define CLOSE_TEXT_MAX         123   /* bytes [RFC 6455 5.5] */
-#define CLOSE_TIMEOUT_MS       5000  /* for the peer to take the last bytes and close */
-#define DEFLATE_BYTES_PER_LINK 50000 /* both windows, hash chains and buffers of zlib, about */
+#define LINK_MAGIC       0x4c494e4bu
+#define CLOSE_TEXT_MAX   123  /* bytes [RFC 6455 5.5] */
+#define CLOSE_TIMEOUT_MS 5000 /* for the peer to take the last bytes and close */
+#define DEFLATE_LEAST    64   /* bytes; smaller messages are not packed */
+#define RSV1             0x40 /* in the first byte of a frame: packed [RFC 7692 6] */
 
 /* ---- life ---- */
 
@@ -80,11 +80,10 @@ void link_free(struct link *k)
 
     ASSERT(k->magic == LINK_MAGIC && k->conn == NULL);
     timer_stop(&l->shard->timers, &k->timer);
-    if (k->deflate)
-        atomic_fetch_sub_explicit(&l->server->deflate_bytes, DEFLATE_BYTES_PER_LINK,
-                                  memory_order_relaxed);
+    atomic_fetch_sub_explicit(&l->server->deflate_bytes, (int64_t)k->deflate_cost,
+                              memory_order_relaxed);
+    deflate_free(&k->deflate);
     atomic_fetch_sub_explicit(&k->socket->listener->open, 1, memory_order_relaxed);
-    mem_release(mem, FOR_TRANSPORT, k->held);
     mem_release(mem, FOR_TRANSPORT, k->close_text);
     k->magic = 0;
     mem_release(mem, FOR_TRANSPORT, k);
@@ -99,23 +98,31 @@ static void kill_link(struct link *k)
     k->loop->nudge = true;
 }
 
-/* Keep a copy until lws calls for it. */
-static enum transport_sent hold(struct link *k, const uint8_t *data, size_t len)
+static int write_packed(struct link *k, uint8_t *data, size_t len)
 {
-    ASSERT(k->held == NULL);
-    k->held = mem_try_alloc(k->loop->shard->mem, FOR_TRANSPORT, LWS_PRE + len);
-    if (k->held == NULL)
-        return TRANSPORT_DEAD;
-    memcpy(k->held + LWS_PRE, data, len);
-    k->held_len = len;
-    lws_callback_on_writable(k->wsi);
-    return TRANSPORT_BLOCKED;
+    struct deflate_buffer *b = &k->loop->packed;
+    size_t packed = deflate_pack(k->deflate, data, len, b, LWS_PRE);
+    int n;
+
+    if (packed == 0)
+        return lws_write(k->wsi, data, len, k->how);
+    k->sends_packed = true;
+    n = lws_write(k->wsi, b->p + LWS_PRE, packed, k->how);
+    k->sends_packed = false;
+    return n;
 }
 
-static enum transport_sent write_out(struct link *k, uint8_t *data, size_t len,
-                                     enum lws_write_protocol how)
+static int write_message(struct link *k, uint8_t *data, size_t len)
 {
-    if (lws_write(k->wsi, data, len, how) < 0) {
+    if (k->deflate != NULL && len >= DEFLATE_LEAST)
+        return write_packed(k, data, len);
+    return lws_write(k->wsi, data, len, k->how);
+}
+
+/* What came of a write. */
+static enum transport_sent sent(struct link *k, int written)
+{
+    if (written < 0) {
         kill_link(k);
         return TRANSPORT_DEAD;
     }
@@ -130,14 +137,14 @@ static enum transport_sent send_apart(struct link *k, const uint8_t *data, size_
 {
     struct mem *mem = k->loop->shard->mem;
     uint8_t *frames = mem_try_alloc(mem, FOR_TRANSPORT, LWS_PRE + APART_ROOM(len));
-    enum transport_sent sent;
+    int written;
 
     if (frames == NULL)
         return TRANSPORT_DEAD;
     len = apart(frames + LWS_PRE, data, len, &k->packet_left);
-    sent = write_out(k, frames + LWS_PRE, len, LWS_WRITE_HTTP); /* as it is, without a header */
+    written = lws_write(k->wsi, frames + LWS_PRE, len, LWS_WRITE_HTTP); /* as they are */
     mem_release(mem, FOR_TRANSPORT, frames);
-    return sent;
+    return sent(k, written);
 }
 
 static enum transport_sent op_send(void *link, uint8_t *data, size_t len)
@@ -145,9 +152,9 @@ static enum transport_sent op_send(void *link, uint8_t *data, size_t len)
     struct link *k = link;
 
     k->sent_ms = k->loop->shard->now_ms;
-    if (k->deflate)
-        return hold(k, data, len);
-    return k->apart ? send_apart(k, data, len) : write_out(k, data, len, k->how);
+    if (k->apart && k->deflate == NULL)
+        return send_apart(k, data, len);
+    return sent(k, write_message(k, data, len));
 }
 
 static void op_close(void *link, enum close_reason why, struct mqtt_str text)
@@ -204,23 +211,11 @@ static int end(struct link *k)
 
 static bool pending(const struct link *k)
 {
-    return k->held != NULL || lws_partial_buffered(k->wsi);
-}
-
-static int send_held(struct link *k)
-{
-    int n = lws_write(k->wsi, k->held + LWS_PRE, k->held_len, k->how);
-
-    mem_release(k->loop->shard->mem, FOR_TRANSPORT, k->held);
-    k->held = NULL;
-    lws_callback_on_writable(k->wsi); /* again, when it is out */
-    return n < 0 ? -1 : 0;
+    return lws_partial_buffered(k->wsi);
 }
 
 static int on_writable(struct link *k)
 {
-    if (k->held != NULL)
-        return send_held(k);
     if (k->closing)
         return end(k);
     if (k->conn != NULL && k->conn->out.blocked)
@@ -255,8 +250,7 @@ static int open_connection(struct link *k)
 /* What a callback that has brought input returns. */
 static int after_input(struct link *k)
 {
-    /* A compressor may hold output that pending() does not see: its links wait to be writable. */
-    return k->closing && !k->deflate && !pending(k) ? end(k) : 0;
+    return k->closing && !pending(k) ? end(k) : 0;
 }
 
 static uint32_t max_frame_size(const struct link *k)
@@ -274,8 +268,44 @@ static bool frame_too_large(const struct link *k, size_t len)
     return (uint64_t)len + lws_remaining_packet_payload(k->wsi) > max_frame_size(k);
 }
 
+static bool on_unpacked(void *link, const uint8_t *data, size_t len)
+{
+    struct link *k = link;
+
+    k->message_bytes += len;
+    if (k->message_bytes > max_frame_size(k))
+        connection_fail(k->conn, CLOSE_WS_TOO_BIG);
+    else
+        connection_input(k->conn, data, len);
+    return !k->closing;
+}
+
+static void on_packed(struct link *k, const uint8_t *data, size_t len)
+{
+    struct ws_loop *l = k->loop;
+    enum deflate_result result = DEFLATE_NO_MEMORY;
+
+    if (l->unpacked == NULL)
+        l->unpacked = malloc(DEFLATE_UNPACK_SIZE);
+    if (l->unpacked != NULL)
+        result = deflate_unpack(k->deflate, data, len, lws_is_final_fragment(k->wsi) != 0,
+                                l->unpacked, on_unpacked, k);
+    if (result == DEFLATE_BAD)
+        connection_fail(k->conn, CLOSE_WS_PROTOCOL);
+    else if (result == DEFLATE_NO_MEMORY)
+        connection_fail(k->conn, CLOSE_NO_MEMORY);
+}
+
+static void begin_message(struct link *k)
+{
+    k->message_packed = k->deflate != NULL && (lws_get_reserved_bits(k->wsi) & RSV1) != 0;
+    k->message_bytes = 0;
+}
+
 static int on_frame(struct link *k, const uint8_t *data, size_t len)
 {
+    if (lws_is_first_fragment(k->wsi))
+        begin_message(k);
     if (k->closing || k->conn == NULL)
         return 0;
     k->heard_ms = k->loop->shard->now_ms;
@@ -283,6 +313,8 @@ static int on_frame(struct link *k, const uint8_t *data, size_t len)
         connection_fail(k->conn, CLOSE_WS_TEXT);
     else if (frame_too_large(k, len))
         connection_fail(k->conn, CLOSE_WS_TOO_BIG);
+    else if (k->message_packed)
+        on_packed(k, data, len);
     else
         connection_input(k->conn, data, len);
     return after_input(k);
@@ -295,7 +327,7 @@ static int on_bad_frame(struct link *k)
     if (k->closing || k->conn == NULL)
         return 0;
     connection_fail(k->conn, CLOSE_WS_PROTOCOL);
-    return k->held != NULL && !lws_partial_buffered(k->wsi) ? send_held(k) : 0;
+    return 0;
 }
 
 static int on_bytes(struct link *k, const uint8_t *data, size_t len)
@@ -391,17 +423,7 @@ void link_reload(struct link *k)
 
 static int on_established(struct link *k)
 {
-    const struct ws_listener_config *cfg = k->socket->config;
-    char number[4];
-
-    if (k->deflate) {
-        snprintf(number, sizeof number, "%u", cfg->deflate_window_bits);
-        lws_set_extension_option(k->wsi, "permessage-deflate", "server_max_window_bits", number);
-        lws_set_extension_option(k->wsi, "permessage-deflate", "mem_level", "4");
-        snprintf(number, sizeof number, "%u", cfg->deflate_level);
-        lws_set_extension_option(k->wsi, "permessage-deflate", "compression_level", number);
-    }
-    k->apart = cfg->one_packet_per_frame;
+    k->apart = k->socket->config->one_packet_per_frame;
     if (open_connection(k) != 0)
         return -1;
     arm_ping(k);
@@ -414,20 +436,88 @@ static int on_adopted(struct link *k)
     return k->peer.tls ? 0 : open_connection(k);
 }
 
-/* Compression costs memory; when the budget is used up further clients do without it. */
+/* ---- compression ---- */
+
+/* libwebsockets of the system answers for us, and only with parameters without value. */
+static bool can_answer(struct deflate_terms *t)
+{
+#if FRYS_LWS_SYSTEM
+    t->tell_client_bits = false;
+    t->client_bits = DEFLATE_BITS_MAX;
+    return !t->tell_server_bits;
+#else
+    (void)t;
+    return true;
+#endif
+}
+
+/* What all links may need together has a limit; further clients do without. */
+static bool within_budget(struct link *k, size_t cost)
+{
+    _Atomic int64_t *sum = &k->loop->server->deflate_bytes;
+    int64_t all = atomic_fetch_add_explicit(sum, (int64_t)cost, memory_order_relaxed);
+
+    if (all + (int64_t)cost <= (int64_t)k->loop->config->deflate_memory) {
+        k->deflate_cost = cost;
+        return true;
+    }
+    atomic_fetch_sub_explicit(sum, (int64_t)cost, memory_order_relaxed);
+    return false;
+}
+
+/* Shall the client's offer be taken? 0: yes. */
 static int confirm_extension(struct link *k)
 {
-    struct ws_server *s = k->loop->server;
-    int64_t before =
-        atomic_fetch_add_explicit(&s->deflate_bytes, DEFLATE_BYTES_PER_LINK, memory_order_relaxed);
+    const struct ws_listener_config *cfg = k->socket->config;
+    struct deflate_terms terms;
+    char offers[256];
+    int n = lws_hdr_copy(k->wsi, offers, sizeof offers, WSI_TOKEN_EXTENSIONS);
 
-    if (before + DEFLATE_BYTES_PER_LINK > (int64_t)k->loop->config->deflate_memory) {
-        atomic_fetch_sub_explicit(&s->deflate_bytes, DEFLATE_BYTES_PER_LINK, memory_order_relaxed);
+    if (n <= 0 ||
+        !deflate_agree((struct str){offers, (size_t)n}, cfg->deflate_window_bits, &terms) ||
+        !can_answer(&terms) || !within_budget(k, deflate_cost(&terms)))
         return 1;
-    }
-    k->deflate = true;
+    k->deflate = deflate_new(k->loop->shard->mem, &terms, cfg->deflate_level);
+    if (k->deflate == NULL)
+        return 1;
+    deflate_answer(&terms, k->loop->answer);
     return 0;
 }
+
+/* Hooks of libwebsockets: data pass as they are, packing and unpacking are done above. */
+static int on_extension(struct lws_context *context, const struct lws_extension *ext,
+                        struct lws *wsi, enum lws_extension_callback_reasons reason, void *user,
+                        void *in, size_t len)
+{
+    static const struct lws_ext_options options[] = {{"server_no_context_takeover", EXTARG_NONE},
+                                                     {"client_no_context_takeover", EXTARG_NONE},
+                                                     {NULL, EXTARG_NONE}};
+    const struct link *k = lws_get_opaque_user_data(wsi);
+    struct lws_tokens *frame = in;
+
+    (void)context;
+    (void)ext;
+    (void)len;
+    switch (reason) {
+    case LWS_EXT_CB_CONSTRUCT:
+        *(void **)user = NULL;
+        *(const struct lws_ext_options **)in = options;
+        return 0;
+    case LWS_EXT_CB_OPTION_CONFIRM:
+        ((struct lws_ext_option_arg *)in)->option_name = k->loop->answer;
+        return 0;
+    case LWS_EXT_CB_PACKET_TX_PRESEND:
+        if (k != NULL && k->sends_packed && frame->token != NULL)
+            frame->token[0] |= RSV1;
+        return 0;
+    default: return 0;
+    }
+}
+
+const struct lws_extension link_extensions[] = {{"permessage-deflate", on_extension, NULL},
+                                                {NULL, NULL, NULL}};
+
+/* ---- the end ---- */
 
 static void on_closed(struct link *k)
 {

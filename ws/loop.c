@@ -8,7 +8,9 @@
 #include "broker/shard.h"
 #include "ws/ws_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
+
 #define MAX_ROUNDS    2    /* looks for more input before what there is goes out */
 #define KILL_GRACE_MS 1000 /* after the drain's deadline, for Close frames to go out */
 
@@ -314,6 +316,8 @@ void loop_fini(struct ws_loop *l)
         lws_context_destroy(l->lws); /* ... and can free the rest */
     rc = uv_loop_close(&l->uv);
     ASSERT(rc == 0);
+    free(l->packed.p);
+    free(l->unpacked);
 }
 
 void *loop_main(void *loop)

@@ -90,10 +90,6 @@ bool certificate_check(const struct ws_certificate *c, struct ws_error *err)
 
 /* ---- vhosts ---- */
 
-static const struct lws_extension extensions[] = {
-    {"permessage-deflate", lws_extension_callback_pm_deflate, "permessage-deflate"},
-    {NULL, NULL, NULL}};
-
 /* Pings are ours (link.c): lws's own idle check keeps a timer per connection in one sorted list. */
 static const lws_retry_bo_t no_idle_check = {.secs_since_valid_ping = 0};
 
@@ -111,7 +107,7 @@ static struct lws_vhost *vhost_new(const struct socket *so, const struct ws_cert
                                              .timeout_secs_ah_idle = l->lws_timeout_s};
 
     if (cfg->deflate)
-        info.extensions = extensions;
+        info.extensions = link_extensions;
     if (c != NULL) {
         if (c->server_name != NULL && c->server_name[0] != '\0')
             info.vhost_name = c->server_name;

@@ -28,12 +28,9 @@ static bool given_once(const struct link *k, enum lws_token_indexes which)
 
 static bool list_has(struct str list, const char *word)
 {
-    while (list.p != NULL) {
-        struct str item = str_trim(str_cut(&list, ','));
-
-        if (item.len == strlen(word) && strncasecmp(item.p, word, item.len) == 0)
+    while (list.p != NULL)
+        if (str_eq_nocase(str_trim(str_cut(&list, ',')), str_from(word)))
             return true;
-    }
     return false;
 }
 

@@ -6,6 +6,7 @@
 #include "base/timer.h"
 #include "broker/transport.h"
 #include "ws/config.h"
+#include "ws/deflate.h"
 #include "ws/server.h"
 
 #include <libwebsockets.h>
@@ -64,11 +65,14 @@ struct ws_loop {
     uv_idle_t idle;       /* runs while the shard has work left: the loop does not wait */
     struct lws_context *lws;
     lws_log_cx_t log;
-    unsigned lws_timeout_s; /* of handshakes, in lws */
-    struct socket *sockets; /* one per listener of the server */
-    struct link *adopting;  /* on its way into lws */
-    uint64_t armed_ms;      /* what timer is set to */
-    uint64_t kill_ms;       /* draining: when the loop stops, whatever is left */
+    unsigned lws_timeout_s;          /* of handshakes, in lws */
+    struct deflate_buffer packed;    /* what is being sent */
+    uint8_t *unpacked;               /* what was received; NULL: nothing was so far */
+    char answer[DEFLATE_ANSWER_MAX]; /* to an offer of compression */
+    struct socket *sockets;          /* one per listener of the server */
+    struct link *adopting;           /* on its way into lws */
+    uint64_t armed_ms;               /* what timer is set to */
+    uint64_t kill_ms;                /* draining: when the loop stops, whatever is left */
     unsigned rounds;
     bool in_turn, draining;
     bool stirred; /* something came since the loop last looked */
@@ -86,7 +90,7 @@ struct ws_server {
     struct ws_loop *loops; /* one per shard */
     unsigned n_loops;
     int lock_fd;
-    _Atomic int64_t deflate_bytes; /* estimate of what all compressors take */
+    _Atomic int64_t deflate_bytes; /* what all links may need for compression */
 
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t answered;
@@ -100,8 +104,7 @@ struct link {
     uint32_t magic;
     bool closing;   /* close() was called, or the connection is refused */
     bool lingering; /* and our side of the stream has ended: the peer's is awaited */
-    bool deflate;   /* permessage-deflate was negotiated */
-    bool apart;     /* each packet has a frame of its own */
+    bool apart;     /* each packet has a frame of its own, unless packed */
     bool pinged;    /* a ping of ours is unanswered */
     enum close_reason why;
     struct lws *wsi;
@@ -112,10 +115,13 @@ struct link {
     uint64_t sent_ms, heard_ms;
     uint64_t pinged_ms; /* the last ping, or when there was no need of one */
     struct timer timer; /* of the handshake; then of pings; then of the end */
-    uint8_t *held;      /* deflate: bytes that wait for the writable callback, behind LWS_PRE */
-    size_t held_len;
     uint32_t packet_left; /* apart: bytes of the latest packet that are still to be sent */
     char *close_text;
+    struct deflate *deflate; /* permessage-deflate was agreed on */
+    size_t deflate_cost;     /* what it takes of the budget */
+    uint64_t message_bytes;  /* of the message that comes in, unpacked */
+    bool message_packed;
+    bool sends_packed; /* the frame that lws_write() is given */
     struct transport_peer peer;
     char address[46];
 };
@@ -159,6 +165,9 @@ void link_reload(struct link *k);
 
 /* The protocols of all vhosts; the callback of every connection. */
 extern const struct lws_protocols link_protocols[];
+
+/* permessage-deflate, for vhosts that offer it. */
+extern const struct lws_extension link_extensions[];
 
 /* ---- http.c ---- */
 

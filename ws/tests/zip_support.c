@@ -8,17 +8,18 @@
 
 struct zip {
     z_stream out, in;
-    bool forget;
+    bool send_forgets, receive_forgets;
     uint8_t *p;
     size_t len, cap;
 };
 
-struct zip *zip_new(int send_bits, int receive_bits, bool forget)
+struct zip *zip_new(int send_bits, int receive_bits, bool send_forgets, bool receive_forgets)
 {
     struct zip *z = calloc(1, sizeof *z);
     int rc = deflateInit2(&z->out, 6, Z_DEFLATED, -send_bits, 8, Z_DEFAULT_STRATEGY);
 
-    z->forget = forget;
+    z->send_forgets = send_forgets;
+    z->receive_forgets = receive_forgets;
     if (rc == Z_OK)
         rc = inflateInit2(&z->in, -receive_bits);
     ASSERT(rc == Z_OK);
@@ -68,7 +69,7 @@ bool zip_deflate(struct zip *z, const void *data, size_t len)
     if (z->len < 4 || memcmp(z->p + z->len - 4, "\0\0\377\377", 4) != 0)
         return false;
     z->len -= 4; /* [RFC 7692 7.2.1] */
-    return true;
+    return !z->send_forgets || deflateReset(&z->out) == Z_OK;
 }
 
 static bool inflate_some(struct zip *z, const void *data, size_t len)
@@ -91,7 +92,7 @@ bool zip_inflate(struct zip *z, const void *data, size_t len, bool last)
     z->len = 0;
     if (!inflate_some(z, data, len) || (last && !inflate_some(z, "\0\0\377\377", 4)))
         return false;
-    return !last || !z->forget || inflateReset(&z->in) == Z_OK;
+    return !last || !z->receive_forgets || inflateReset(&z->in) == Z_OK;
 }
 
 const uint8_t *zip_output(const struct zip *z)

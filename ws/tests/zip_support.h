@@ -7,9 +7,9 @@
 
 struct zip;
 
-/* Window bits of what this end sends and receives, 9..15. forget: the server takes no context over
- * between messages. */
-struct zip *zip_new(int send_bits, int receive_bits, bool forget);
+/* Window bits of what this end sends and receives, 9..15, and whether either side takes no context
+ * over between messages. */
+struct zip *zip_new(int send_bits, int receive_bits, bool send_forgets, bool receive_forgets);
 void zip_free(struct zip *z); /* NULL is fine */
 
 /* A message; the output is what goes into its frame. */
