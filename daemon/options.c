@@ -68,7 +68,8 @@ const struct option options[] = {
      .help = "Largest MQTT packet from a client of this listener; inherit: limits.max_packet_size."},
     {"listeners[].handshake_timeout", OPTION_MILLISECONDS, LISTENER(handshake_timeout_ms), RELOAD,
      RANGE(SECOND, 5 * MINUTE), .fallback = "10s",
-     .help = "For a new connection to finish TLS, the WebSocket upgrade and CONNECT."},
+     .help = "For a new connection to finish TLS, the WebSocket upgrade and CONNECT. A reload cannot "
+             "make it longer than the longest of the start."},
     {"listeners[].backlog", OPTION_INTEGER, LISTENER(backlog), RANGE(1, 65535), .fallback = "1024",
      .help = "Connections that the kernel holds until they are accepted; it may cap the number "
              "(net.core.somaxconn)."},
@@ -104,8 +105,8 @@ const struct option options[] = {
      .help = "Offer it. Costs memory and processor time for every connection that takes it."},
     {"listeners[].websocket.deflate.window_bits", OPTION_INTEGER, LISTENER(deflate_window_bits),
      RANGE(9, 15), .fallback = "12", .needs = "listeners[].websocket.deflate.enabled",
-     .help = "Window of what we send, as a power of two: 12 is 4KiB. More compresses better and "
-             "takes more memory."},
+     .help = "Window of what we send, and of what the client sends if it lets us choose, as a power "
+             "of two: 12 is 4KiB. More compresses better and takes more memory."},
     {"listeners[].websocket.deflate.level", OPTION_INTEGER, LISTENER(deflate_level), RANGE(1, 9),
      .fallback = "3", .needs = "listeners[].websocket.deflate.enabled",
      .help = "From 1, fastest, to 9, smallest."},
@@ -126,7 +127,7 @@ const struct option options[] = {
              "others."},
     {"listeners[].tls.certificates[].server_name", OPTION_TEXT, CERTIFICATE(server_name),
      RANGE(0, 253), .fallback = "\"\"", .example = "mqtt.example.org",
-     .help = "Name that clients ask for; empty: any."},
+     .help = "Name that clients ask for, or a domain that it is in; empty: any."},
     {"listeners[].tls.certificates[].certificate", OPTION_FILE, CERTIFICATE(certificate),
      RANGE(1, 4095), .example = "/etc/frys/tls/mqtt.example.org/fullchain.pem",
      .help = "File with the certificate, then its chain."},
