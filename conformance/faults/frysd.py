@@ -1,11 +1,13 @@
 """A real frysd with a folder of its own, for tests that do things to it."""
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 START_TIMEOUT_S = 60  # with a sanitizer, on a busy machine
 
@@ -31,7 +33,8 @@ def after_key(value, indent):
 
 
 class Frysd:
-    """start(), kill() or stop(), start() again: the ports stay. Remove its folder with close()."""
+    """start(), kill() or stop(), start() again: the ports stay. Remove its folder with close(), or
+    use it in a with statement: an exception that leaves it takes the end of the log along."""
 
     def __init__(self, binary, config=None):
         self.binary = os.path.abspath(binary)
@@ -52,13 +55,21 @@ class Frysd:
             f.write(yaml(self.config))
         return name
 
-    def start(self, *arguments, env=None):
-        """Start and wait until it serves; the ports it has got are kept for the next start."""
-        began = self.log_size()
+    def launch(self, *arguments, env=None, open_files=None):
+        """Only start it. open_files: file descriptors that it may have."""
+        def limit():
+            if open_files:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+
         with open(self.log_name, "a") as log:
             self.process = subprocess.Popen(
                 [self.binary, "-c", self.write_config(), *arguments], stderr=log,
-                env={**os.environ, **(env or {})})
+                env={**os.environ, **(env or {})}, preexec_fn=limit)
+
+    def start(self, *arguments, **options):
+        """Start and wait until it serves; the ports it has got are kept for the next start."""
+        began = self.log_size()
+        self.launch(*arguments, **options)
         self.wait_log("daemon.ready", began)
         for name, port in re.findall(r'listener\.open listener="(\w+)" url="\w+://[^"]*:(\d+)',
                                      self.log(began)):
@@ -107,6 +118,20 @@ class Frysd:
         self.process.send_signal(signal.SIGTERM)
         return self.wait()
 
+    def metric(self, name):
+        """A number of /metrics; the sum, where it has labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['admin']}/metrics",
+                                    timeout=30) as page:
+            found = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", page.read().decode(), re.M)
+        return sum(float(n) for n in found)
+
+    def wait_metric(self, name, wanted, timeout_s=30):
+        deadline = time.monotonic() + timeout_s
+        while self.metric(name) != wanted:
+            if time.monotonic() > deadline:
+                raise Failure(f"{name} is {self.metric(name):g} after {timeout_s} s, not {wanted}")
+            time.sleep(0.01)
+
     def rss_kb(self):
         with open(f"/proc/{self.process.pid}/status") as f:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
@@ -115,6 +140,14 @@ class Frysd:
         with open(f"/proc/{self.process.pid}/stat") as f:
             fields = f.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, exception, trace):
+        if exception is not None:
+            exception.log = self.log()[-4000:] if self.log_size() else ""
+        self.close()
 
     def close(self):
         if self.process is not None and self.process.poll() is None:

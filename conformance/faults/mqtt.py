@@ -214,9 +214,12 @@ class Connection:
         self.writer.transport.abort()
 
 
-async def open_connection(port, websocket=False, version=5, path="/mqtt"):
+async def open_connection(port, websocket=False, version=5, path="/mqtt", tls=None):
+    """tls: an ssl.SSLContext."""
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, limit=1 << 20, ssl=tls,
+            server_hostname="localhost" if tls else None)
         if websocket:
             key = base64.b64encode(os.urandom(16)).decode()
             writer.write((f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
@@ -231,9 +234,9 @@ async def open_connection(port, websocket=False, version=5, path="/mqtt"):
     return Connection(reader, writer, websocket, version)
 
 
-async def join(port, client_id, websocket=False, version=5, **options):
+async def join(port, client_id, websocket=False, version=5, tls=None, **options):
     """Connect and read the CONNACK, which must be a success: (connection, session present)."""
-    c = await open_connection(port, websocket, version)
+    c = await open_connection(port, websocket, version, tls=tls)
     c.send(connect(client_id, version, **options))
     p = await c.read()
     if p.kind != CONNACK or p.reason != 0:
