@@ -188,25 +188,27 @@ static const struct transport_ops ops = {op_send, op_close, op_read_enable};
 
 /* The peer gets what was sent, and the end of the stream. Closed with something unread in it the
  * socket would reset the connection, and take from the peer what it has not read. */
-static int linger(struct link *k)
+static int end_stream(struct link *k)
 {
-    k->lingering = true;
+    if (k->peer.tls)
+        return -1; /* lws ends the stream when it closes */
     return shutdown(lws_get_socket_fd(k->wsi), SHUT_WR) == 0 ? 0 : -1;
 }
 
-/* Nothing of ours waits in lws any more: close. What a callback returns. */
+/* Nothing of ours waits in lws any more: close. What a callback returns. Either way the peer's end
+ * is awaited from here on; closing again would cut that short. */
 static int end(struct link *k)
 {
     const char *text = k->close_text != NULL ? k->close_text : "";
 
-    if (k->how == LWS_WRITE_BINARY) {
-        lws_close_reason(k->wsi, (enum lws_close_status)close_info(k->why)->ws,
-                         (unsigned char *)(uintptr_t)text, strlen(text));
-        return -1;
-    }
-    if (k->lingering)
+    if (k->ending)
         return 0;
-    return k->peer.tls ? -1 : linger(k); /* within TLS lws ends the stream when it closes */
+    k->ending = true;
+    if (k->how != LWS_WRITE_BINARY)
+        return end_stream(k);
+    lws_close_reason(k->wsi, (enum lws_close_status)close_info(k->why)->ws,
+                     (unsigned char *)(uintptr_t)text, strlen(text));
+    return -1;
 }
 
 static bool pending(const struct link *k)
@@ -327,6 +329,7 @@ static int on_bad_frame(struct link *k)
     if (k->closing || k->conn == NULL)
         return 0;
     connection_fail(k->conn, CLOSE_WS_PROTOCOL);
+    k->ending = true;
     return 0;
 }
 

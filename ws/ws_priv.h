@@ -102,10 +102,10 @@ struct ws_server {
 /* One network connection. Its memory is the shard's; lws keeps the pointer as opaque user data. */
 struct link {
     uint32_t magic;
-    bool closing;   /* close() was called, or the connection is refused */
-    bool lingering; /* and our side of the stream has ended: the peer's is awaited */
-    bool apart;     /* each packet has a frame of its own, unless packed */
-    bool pinged;    /* a ping of ours is unanswered */
+    bool closing; /* close() was called, or the connection is refused */
+    bool ending;  /* and our part of it is done */
+    bool apart;   /* each packet has a frame of its own, unless packed */
+    bool pinged;  /* a ping of ours is unanswered */
     enum close_reason why;
     struct lws *wsi;
     struct ws_loop *loop;

@@ -484,14 +484,18 @@ bool peer_expect_pong(struct peer *p, const void *data, size_t len)
     return true;
 }
 
+int peer_await_close(struct peer *p)
+{
+    while (step(p))
+        ;
+    return p->close_code;
+}
+
 int peer_end(struct peer *p)
 {
     uint8_t code[2];
-    int result;
+    int result = peer_await_close(p);
 
-    while (step(p))
-        ;
-    result = p->close_code;
     code[0] = (uint8_t)(result >> 8);
     code[1] = (uint8_t)result;
     if (result != 0) {

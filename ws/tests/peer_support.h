@@ -130,8 +130,10 @@ bool peer_get_frame(struct peer *p, struct frame *out);
 /* Frames are dealt with until a pong with these bytes is among them. */
 bool peer_expect_pong(struct peer *p, const void *data, size_t len);
 
-/* Frames are dealt with until a Close came (then it is answered and the stream must end in order)
- * or the end of the stream. Gives the code, 0: the stream ended without a Close. Frees p. */
+/* Frames are dealt with until a Close came, or the end of the stream. Its code; 0: none. */
+int peer_await_close(struct peer *p);
+
+/* The same; then the Close is answered, and the stream must end in order. Frees p. */
 int peer_end(struct peer *p);
 
 /* peer_end() with this code. */
