@@ -322,8 +322,8 @@ static int on_frame(struct link *k, const uint8_t *data, size_t len)
     return after_input(k);
 }
 
-/* libwebsockets does not take this frame. What is said now goes out in front of the Close frame that
- * it sends. */
+/* libwebsockets does not take this frame. What is said now goes out in front of the Close frame
+ * that it sends. */
 static int on_bad_frame(struct link *k)
 {
     if (k->closing || k->conn == NULL)

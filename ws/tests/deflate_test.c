@@ -1,4 +1,5 @@
-/* permessage-deflate: what is agreed on, what goes over the wire, and what it may cost. [RFC 7692] */
+/* permessage-deflate: what is agreed on, what goes over the wire, and what it may cost.
+ * [RFC 7692] */
 #include "base/test.h"
 #include "broker/purposes.h"
 #include "ws/deflate.h"
@@ -76,7 +77,7 @@ static struct peer *connect_zipped(const char *listener, const char *id)
 
 /* ---- negotiation ---- */
 
-/* A text that compresses well within a window of at least this many bytes, and badly within less. */
+/* A text that repeats itself after so many bytes. */
 static void fill_text(uint8_t *out, size_t len, size_t period)
 {
     uint64_t state = 42;
@@ -227,7 +228,8 @@ static void expect_payload(struct peer *p, const uint8_t *payload, size_t size)
         CHECK(m->payload.len == size && memcmp(m->payload.p, payload, size) == 0);
 }
 
-/* Large and small, that compress well and not at all, from and to who compresses and who does not. */
+/* Large and small, that compress well and not at all, from and to clients that compress and that do
+ * not. */
 static void test_sizes(void)
 {
     static const size_t sizes[] = {0,     1,     125,   126,   1000,  4095,   4096,   16383,

@@ -285,8 +285,8 @@ static void test_packet_too_large(void)
 
 /* ---- fragments, pieces, masks ---- */
 
-/* [WS-FG-01] [WS-FG-02] [WS-FR-03] [WS-FR-11] [MW-03]: CONNECT, a PUBLISH at QoS 1 and PINGREQ as one
- * stream of bytes. */
+/* [WS-FG-01] [WS-FG-02] [WS-FR-03] [WS-FR-11] [MW-03]: CONNECT, a PUBLISH at QoS 1 and PINGREQ as
+ * one stream of bytes. */
 static uint8_t *stream_bytes(size_t *out_len)
 {
     struct mqtt_packet packets[] = {connect_packet(MQTT_V5, "pieces"),
@@ -666,7 +666,7 @@ static void test_disconnect(void)
     stop();
 }
 
-/* After its Close the server waits for the client's, and does not look at what comes before that. */
+/* After its Close the server waits for the client's, and does not look at what comes before. */
 static void test_close_awaited(void)
 {
     struct mqtt_packet m = {.type = MQTT_PUBLISH, .publish = {.topic = text_str("too/late")}};

@@ -93,7 +93,7 @@ static void test_drain_delivers(void)
     free(payload);
 }
 
-/* A client that does not read holds the end up to the timeout, and a second stop() not even that. */
+/* A client that does not read delays the end up to the timeout, and a second stop() not at all. */
 static void stop_with_deaf(bool now)
 {
     uint8_t *payload = calloc(1, 1 << 20);

@@ -165,7 +165,7 @@ bool peer_write_text(struct peer *p, const char *text)
 /* The other end of the connection is in this process, too. */
 static int other_end(const struct peer *p)
 {
-    struct sockaddr_in mine, theirs;
+    struct sockaddr_in mine = {0}, theirs = {0};
     socklen_t len = sizeof mine;
 
     if (getsockname(p->fd, (struct sockaddr *)&mine, &len) != 0)

@@ -1,4 +1,4 @@
-/* Clients that do not read, read slowly, or vanish, and memory that runs out: they cost themselves. */
+/* Clients that do not read, read slowly, or vanish, and memory that runs out: who pays for it. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/test.h"
@@ -247,8 +247,8 @@ static void test_vanish(void)
     rig_stop(&r);
 }
 
-/* Half-open: nothing comes back. Keep Alive notices, and the connection ends though its goodbye does
- * not get through, on a broker that has nothing else to do. */
+/* Half-open: nothing comes back. Keep Alive notices, and the connection ends though its goodbye
+ * does not get through, on a broker that has nothing else to do. */
 static void test_half_open(void)
 {
     struct peer *p[4], *pub;
