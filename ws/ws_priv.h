@@ -113,8 +113,8 @@ struct link {
     struct connection *conn;     /* NULL: before the handshake is through, and at the end */
     enum lws_write_protocol how; /* LWS_WRITE_BINARY or LWS_WRITE_RAW */
     uint64_t sent_ms, heard_ms;
-    uint64_t pinged_ms; /* the last ping, or when there was no need of one */
-    struct timer timer; /* of the handshake; then of pings; then of the end */
+    uint64_t pinged_ms;   /* the last ping, or when there was no need of one */
+    struct timer timer;   /* of the handshake; then of pings; then of the end */
     uint32_t packet_left; /* apart: bytes of the latest packet that are still to be sent */
     char *close_text;
     struct deflate *deflate; /* permessage-deflate was agreed on */
