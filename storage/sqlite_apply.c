@@ -326,6 +326,7 @@ int sqlite__apply(struct sqlite_store *s, const struct store_record *r)
 {
     s->w.last_session = larger(s->w.last_session, r->session);
     s->w.last_uid = larger(s->w.last_uid, r->uid);
+    ASSERT(r->kind < STORE_BACKLOG);
     switch (r->kind) {
     case STORE_SESSION: return put_session(s, r);
     case STORE_SESSION_END: return end_session(s, r);
@@ -343,7 +344,7 @@ int sqlite__apply(struct sqlite_store *s, const struct store_record *r)
     case STORE_RETAINED_END:
         s->w.last_uid = larger(s->w.last_uid, r->message.uid);
         return end_retained(s, r);
-    default: ASSERT(!"a kind that is submitted"); return SQLITE_OK;
+    default: return SQLITE_MISUSE;
     }
 }
 

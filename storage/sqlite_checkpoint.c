@@ -1,7 +1,7 @@
-/* sqlite_checkpoint: what is in the log goes to the file, in a thread and a connection of their own:
- * the writer writes on meanwhile. It can begin the log anew only when all of it has been copied,
- * which does not happen by itself as long as it keeps writing. Therefore, from some size on, it
- * waits: the rest is little then, because most has been copied already. */
+/* sqlite_checkpoint: what is in the log goes to the file, in a thread and a connection of their
+ * own: the writer writes on meanwhile. It can begin the log anew only when all of it has been
+ * copied, which does not happen by itself as long as it keeps writing. Therefore, from some size
+ * on, it waits: the rest is little then, because most has been copied already. */
 #include "storage/sqlite_store_priv.h"
 
 static void done(struct sqlite_store *s, int rc, int frames, int copied)

@@ -12,13 +12,6 @@ static const char query[] =
     " FROM delivery d CROSS JOIN message m ON m.uid = d.uid"
     " WHERE d.session = ?1 AND (d.uid, d.grp) > (?2, ?3) AND d.state < 2 ORDER BY d.uid, d.grp";
 
-static struct str column_bytes(sqlite3_stmt *st, int at)
-{
-    const char *p = sqlite3_column_blob(st, at);
-
-    return (struct str){p, (size_t)sqlite3_column_bytes(st, at)};
-}
-
 static struct store_record record_of(sqlite3_stmt *st, uint64_t session)
 {
     struct store_record r = {.kind = STORE_DELIVERY, .session = session};
@@ -29,14 +22,14 @@ static struct store_record record_of(sqlite3_stmt *st, uint64_t session)
     r.state = (uint8_t)sqlite3_column_int(st, 4);
     r.qos = (uint8_t)sqlite3_column_int(st, 5);
     r.retain = sqlite3_column_int(st, 6) != 0;
-    r.sub_ids = column_bytes(st, 7);
+    r.sub_ids = sqlite__bytes(st, 7);
     r.message.publisher = (uint64_t)sqlite3_column_int64(st, 8);
     r.message.expires_ms = (uint64_t)sqlite3_column_int64(st, 9);
     r.message.qos = (uint8_t)sqlite3_column_int(st, 10);
     r.message.retain = sqlite3_column_int(st, 11) != 0;
-    r.message.topic = column_bytes(st, 12);
-    r.message.props = column_bytes(st, 13);
-    r.message.payload = column_bytes(st, 14);
+    r.message.topic = sqlite__bytes(st, 12);
+    r.message.props = sqlite__bytes(st, 13);
+    r.message.payload = sqlite__bytes(st, 14);
     return r;
 }
 

@@ -32,13 +32,6 @@ static uint64_t column_number(sqlite3_stmt *st, int at)
     return (uint64_t)sqlite3_column_int64(st, at);
 }
 
-static struct str column_bytes(sqlite3_stmt *st, int at)
-{
-    const char *p = sqlite3_column_blob(st, at);
-
-    return (struct str){p, (size_t)sqlite3_column_bytes(st, at)};
-}
-
 static void push(uint64_t **v, size_t *n, size_t *cap, uint64_t number)
 {
     if (*n == *cap) {
@@ -123,28 +116,9 @@ static int clock_of(struct scan *c)
 
 static int session_row(struct scan *c, sqlite3_stmt *st)
 {
-    struct store_record r = {.kind = STORE_SESSION,
-                             .session = column_number(st, 0),
-                             .client_id = column_bytes(st, 1),
-                             .ends_ms = column_number(st, 2),
-                             .expiry_s = (uint32_t)column_number(st, 3),
-                             .version = (uint8_t)column_number(st, 4),
-                             .has_will = column_number(st, 5) != 0};
+    struct store_record r = sqlite__session_of(st);
 
     push(&c->sessions, &c->n_sessions, &c->cap_sessions, r.session);
-    if (r.has_will) {
-        r.will_ms = column_number(st, 6);
-        r.will_delay_s = (uint32_t)column_number(st, 7);
-        r.will_has_expiry = sqlite3_column_type(st, 8) != SQLITE_NULL;
-        r.will_expiry_s = (uint32_t)column_number(st, 8);
-        r.message = (struct store_message){.publisher = column_number(st, 9),
-                                           .expires_ms = column_number(st, 10),
-                                           .qos = (uint8_t)column_number(st, 11),
-                                           .retain = column_number(st, 12) != 0,
-                                           .topic = column_bytes(st, 13),
-                                           .props = column_bytes(st, 14),
-                                           .payload = column_bytes(st, 15)};
-    }
     return tell(c, &r);
 }
 
@@ -152,7 +126,7 @@ static int filter_row(struct scan *c, sqlite3_stmt *st)
 {
     struct store_record r = {.kind = STORE_FILTER,
                              .session = column_number(st, 0),
-                             .filter = column_bytes(st, 1),
+                             .filter = sqlite__bytes(st, 1),
                              .options = (uint8_t)column_number(st, 2),
                              .sub_id = (uint32_t)column_number(st, 3)};
 
@@ -176,15 +150,7 @@ static int largest_row(struct scan *c, sqlite3_stmt *st)
 
 static int retained_row(struct scan *c, sqlite3_stmt *st)
 {
-    struct store_record r = {.kind = STORE_RETAINED,
-                             .message = {.topic = column_bytes(st, 0),
-                                         .uid = column_number(st, 1),
-                                         .publisher = column_number(st, 2),
-                                         .expires_ms = column_number(st, 3),
-                                         .qos = (uint8_t)column_number(st, 4),
-                                         .retain = column_number(st, 5) != 0,
-                                         .props = column_bytes(st, 6),
-                                         .payload = column_bytes(st, 7)}};
+    struct store_record r = sqlite__retained_of(st);
 
     return tell(c, &r);
 }
@@ -231,11 +197,7 @@ static void note_void(struct scan *c, const struct store_record *r)
 static int delivery_row(struct scan *c, sqlite3_stmt *st)
 {
     struct backlog *b = (struct backlog *)c;
-    struct store_record r = {.kind = STORE_DELIVERY,
-                             .session = column_number(st, 0),
-                             .uid = column_number(st, 1),
-                             .group = column_number(st, 2),
-                             .state = (uint8_t)column_number(st, 4)};
+    struct store_record r = sqlite__delivery_of(st);
     int rc = 0;
 
     push(&c->uids, &c->n_uids, &c->cap_uids, r.uid);
@@ -248,16 +210,11 @@ static int delivery_row(struct scan *c, sqlite3_stmt *st)
     if (b->r.session != r.session)
         rc = tell_backlog(c);
     b->r.session = r.session;
-    if (r.state == STORE_QUEUED) {
-        b->r.messages++;
-        b->r.bytes += column_number(st, 8);
-        return rc;
-    }
-    r.packet_id = (uint16_t)column_number(st, 3);
-    r.qos = (uint8_t)column_number(st, 5);
-    r.retain = column_number(st, 6) != 0;
-    r.sub_ids = column_bytes(st, 7);
-    return rc != 0 ? rc : tell(c, &r);
+    if (r.state != STORE_QUEUED)
+        return rc != 0 ? rc : tell(c, &r);
+    b->r.messages++;
+    b->r.bytes += column_number(st, 8);
+    return rc;
 }
 
 /* Which bodies have more than one delivery? */

@@ -101,16 +101,16 @@ static int migrate_step(sqlite3 *db, const struct schema_step *step)
     return rc;
 }
 
-int schema__migrate(sqlite3 *db, const struct schema_step *with, size_t n)
+int schema__migrate(sqlite3 *db, const struct schema_step *list, size_t n)
 {
     sqlite3_int64 version;
     int rc = number_of(db, "PRAGMA user_version", &version);
 
     for (size_t i = 0; i < n && rc == SQLITE_OK; i++) {
-        if (with[i].from != version)
+        if (list[i].from != version)
             continue;
-        rc = migrate_step(db, &with[i]);
-        version = with[i].to;
+        rc = migrate_step(db, &list[i]);
+        version = list[i].to;
     }
     return rc;
 }
@@ -197,6 +197,35 @@ enum schema_file schema__prepare(sqlite3 *db, const char *path, struct store_err
         return what;
     rc = schema__migrate(db, steps, ARRAY_LEN(steps));
     return rc == SQLITE_OK ? FILE_OURS : failed(db, rc, path, "cannot be brought up to date", err);
+}
+
+/* SQLite needs to write to read a log; but nothing is copied from that to the file. */
+sqlite3 *schema__connect_to_read(const char *path, struct store_error *err)
+{
+    sqlite3 *db = NULL;
+    sqlite3_int64 id = 0, version = 0;
+
+    if (access(path, R_OK) != 0) {
+        store_error(err, "cannot open %s: %s", path, strerror(errno));
+        return NULL;
+    }
+    db = schema__connect(path, NULL, SQLITE_OPEN_READWRITE, err);
+    if (db == NULL)
+        return NULL;
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (number_of(db, "PRAGMA application_id", &id) != SQLITE_OK ||
+        number_of(db, "PRAGMA user_version", &version) != SQLITE_OK ||
+        exec(db, "PRAGMA query_only = ON") != SQLITE_OK)
+        store_error(err, "%s cannot be read: %s", path, sqlite3_errmsg(db));
+    else if (id != SCHEMA_APPLICATION_ID)
+        store_error(err, "%s is no store of Frys", path);
+    else if (version != SCHEMA_VERSION)
+        store_error(err, "%s has schema %lld; this version of Frys reads %d", path, version,
+                    SCHEMA_VERSION);
+    else
+        return db;
+    sqlite3_close(db);
+    return NULL;
 }
 
 /* ---- setting aside ---- */

@@ -18,7 +18,7 @@ struct schema_step {
 };
 
 /* Perform the steps from the file's version on. */
-int schema__migrate(sqlite3 *db, const struct schema_step *steps, size_t n);
+int schema__migrate(sqlite3 *db, const struct schema_step *list, size_t n);
 
 enum schema_file {
     FILE_OURS,    /* and up to date now */
@@ -30,6 +30,10 @@ enum schema_file {
 
 /* Open a connection to a file; it is made when create is set. NULL: *err is set. */
 sqlite3 *schema__connect(const char *path, const char *vfs, int flags, struct store_error *err);
+
+/* A connection that changes nothing, to a store's file of this version (of which anything may be
+ * damaged behind the header). NULL: *err is set. */
+sqlite3 *schema__connect_to_read(const char *path, struct store_error *err);
 
 /* What is it? A new one is filled; an older one brought up to date; looked over for damage unless
  * it was new. err: the reason, whatever it is. */

@@ -1,6 +1,6 @@
-/* sqlite_space: what there is left of it, on the disk and up to the limit of the file's size. Before
- * there is none the store says so (its health), but goes on with what it is given: so what clients
- * acknowledge still gets through, which makes room.
+/* sqlite_space: what there is left of it, on the disk and up to the limit of the file's size.
+ * Before there is none the store says so (its health), but goes on with what it is given: so what
+ * clients acknowledge still gets through, which makes room.
  *
  * On the disk the last space is taken by a file, the reserve: as much as the log may hold. It is
  * given up when there is no other; then the log can be copied to the file, and written from its

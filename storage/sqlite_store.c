@@ -217,8 +217,8 @@ static int set_aside(struct sqlite_store *s, const char *why, struct store_error
     return 0;
 }
 
-/* SQLite copies the log to the file when that is closed, and removes it. Not to one that is damaged:
- * what can be saved is saved from what was found. */
+/* SQLite copies the log to the file when that is closed, and removes it. Not to one that is
+ * damaged: what can be saved is saved from what was found. */
 static void keep_log(sqlite3 *db, bool on)
 {
     sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, (int)on, NULL);

@@ -9,6 +9,7 @@
  *   sqlite_checkpoint.c the log back into the file: a thread of its own
  *   sqlite_pages.c      reading queues: a thread and a connection of its own
  *   sqlite_recover.c    everything, at the start, before there are threads
+ *   sqlite_rows.c       rows as records
  *   sqlite_schema.c     tables and versions
  *
  * Returns of int are SQLite's result codes unless said otherwise. */
@@ -183,12 +184,22 @@ int sqlite__number(sqlite3_stmt *st, sqlite3_int64 *out);
 
 int sqlite__exec(sqlite3 *db, const char *sql);
 
+/* ---- rows (sqlite_rows.c) ---- */
+
+/* Borrowed from the statement, until its next step. */
+struct str sqlite__bytes(sqlite3_stmt *st, int column);
+
+/* Rows of SELECT * as records; a delivery without its message. */
+struct store_record sqlite__session_of(sqlite3_stmt *st);
+struct store_record sqlite__delivery_of(sqlite3_stmt *st);
+struct store_record sqlite__retained_of(sqlite3_stmt *st);
+
 /* ---- writer ---- */
 
 void *sqlite__writer(void *store);
 
-/* Run work as one transaction; when it or the commit fails nothing has happened, neither in the file
- * nor in the counts. */
+/* Run work as one transaction; when it or the commit fails nothing has happened, neither in the
+ * file nor in the counts. */
 typedef int sqlite_work_fn(struct sqlite_store *s, void *arg);
 int sqlite__transact(struct sqlite_store *s, bool synchronous_full, sqlite_work_fn *work,
                      void *arg);

@@ -12,8 +12,8 @@
 #include <time.h>
 
 #define TRANSACTION_BYTES ((size_t)16 << 20) /* of batches; the first one may be larger */
-#define RETRY_FIRST_MS    10
-#define RETRY_MAX_MS      1000
+#define RETRY_FIRST_MS    UINT64_C(10)
+#define RETRY_MAX_MS      UINT64_C(1000)
 
 /* ---- statements ---- */
 

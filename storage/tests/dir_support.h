@@ -13,8 +13,8 @@ void dir_remove(const char *dir);
 /* out: DIR/NAME. */
 void dir_path(char *out, size_t size, const char *dir, const char *name);
 
-/* Files whose name begins so, without those that SQLite has beside them (-wal, -shm). first: the path
- * of one of them, when there is one; may be NULL. */
+/* Files whose name begins so, without those that SQLite has beside them (-wal, -shm). first: the
+ * path of one of them, when there is one; may be NULL. */
 int dir_count(const char *dir, const char *prefix, char *first, size_t size);
 
 /* The whole file, with a zero behind it; the caller's to free. NULL: there is none. */

@@ -119,7 +119,7 @@ static void filter(struct ops *o, struct store_batch *b)
 static void deliveries(struct ops *o, struct store_batch *b)
 {
     char space[32];
-    uint32_t ids[2] = {below(o, 100), 7};
+    uint32_t ids[2] = {1 + below(o, 100), 7};
     struct store_record r = {
         .kind = STORE_DELIVERY, .uid = o->last_uid + 1, .qos = (uint8_t)(1 + below(o, 2))};
     unsigned n = 1 + below(o, 3);

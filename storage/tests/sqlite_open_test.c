@@ -1,5 +1,5 @@
-/* sqlite_store: what it finds when it is opened: nothing, itself, another version, damage, a file of
- * somebody else, another process. */
+/* sqlite_store: what it finds when it is opened: nothing, itself, another version, damage, a file
+ * of somebody else, another process. */
 #include "base/test.h"
 #include "storage/sqlite_schema_priv.h"
 #include "storage/tests/sqlite_support.h"
@@ -222,8 +222,8 @@ static void test_foreign(void)
     db_fini(&d);
 }
 
-/* What was written last may be in the log only: it goes along. A second one on the same day does not
- * take the name of the first. */
+/* What was written last may be in the log only: it goes along. A second one on the same day does
+ * not take the name of the first. */
 static void test_log_goes_along(void)
 {
     char wal[256], moved[512], *wal_text;
