@@ -1,6 +1,7 @@
 /* sqlite_pages: the thread that reads queues, with a connection of its own: it sees what was
  * committed when it began with a page, and neither waits for the writer nor holds it up. */
 #include "base/assert.h"
+#include "base/log.h"
 #include "storage/sqlite_store_priv.h"
 
 #include <errno.h>
@@ -74,8 +75,11 @@ static struct store_page *read_page(struct sqlite_store *s, const struct store_l
         p->rc = -EIO;
     else
         p->rc = fill(s->r.st, what, p);
-    if (p->rc != 0)
+    if (p->rc != 0) {
+        LOG(LOG_ERROR, "store.read_failed", LOG_TXT("file", s->path),
+            LOG_UINT("session", what->session), LOG_TXT("error", sqlite3_errmsg(s->r.db)));
         store_batch_fini(&p->records);
+    }
     return p;
 }
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,11 +41,19 @@ uint64_t sqlite__wall_ms(const struct sqlite_store *s)
 
 /* ---- threads ---- */
 
-static void start_thread(pthread_t *thread, void *(*run)(void *), struct sqlite_store *s)
+/* Signals are for the threads that were there before. */
+static void start_thread(pthread_t *thread, const char *name, void *(*run)(void *),
+                         struct sqlite_store *s)
 {
-    int rc = pthread_create(thread, NULL, run, s);
+    sigset_t all, before;
+    int rc;
 
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(thread, NULL, run, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     ASSERT(rc == 0);
+    pthread_setname_np(*thread, name);
 }
 
 /* With the lock held. Before the first submit() the store belongs to who recovers it. */
@@ -53,9 +62,9 @@ static void start(struct sqlite_store *s)
     if (s->started)
         return;
     s->started = true;
-    start_thread(&s->w.thread, sqlite__writer, s);
-    start_thread(&s->r.thread, sqlite__reader, s);
-    start_thread(&s->c.thread, sqlite__checkpointer, s);
+    start_thread(&s->w.thread, "store", sqlite__writer, s);
+    start_thread(&s->r.thread, "store-pages", sqlite__reader, s);
+    start_thread(&s->c.thread, "store-log", sqlite__checkpointer, s);
 }
 
 static void stop(struct sqlite_store *s)
@@ -224,13 +233,24 @@ static void keep_log(sqlite3 *db, bool on)
     sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, (int)on, NULL);
 }
 
+/* A new file is for its owner alone: it holds what clients send. SQLite gives the files beside it
+ * the same mode. */
+static void make_private(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd >= 0)
+        close(fd);
+}
+
 /* The writer's connection, to a file that is ours, whole and up to date. */
 static int open_file(struct sqlite_store *s, const char *vfs, struct store_error *err)
 {
     for (int attempt = 0;; attempt++) {
         enum schema_file what;
 
-        s->w.db = schema__connect(s->path, vfs, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
+        make_private(s->path);
+        s->w.db = schema__connect(s->path, vfs, SQLITE_OPEN_READWRITE, err);
         if (s->w.db == NULL)
             return -1;
         keep_log(s->w.db, true);

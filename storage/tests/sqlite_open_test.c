@@ -74,6 +74,26 @@ static void test_places(void)
     db_fini(&d);
 }
 
+/* What clients send is nobody's business. */
+static void test_private(void)
+{
+    static const char *const names[] = {"store.db", "store.db-wal", "store.db-shm", "store.db-lock",
+                                        "store.db-reserve"};
+    struct stat st;
+    char path[256];
+
+    db_init(&d);
+    CHECK(db_open(&d));
+    db_add(&d, a_session(1, "one"));
+    CHECK(db_commit(&d));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        dir_path(path, sizeof path, d.dir, names[i]);
+        CHECK_ROW_INT(i, stat(path, &st), 0);
+        CHECK_ROW_INT(i, st.st_mode & 0777, 0600);
+    }
+    db_fini(&d);
+}
+
 /* One process at a time: the second one is told who has it. */
 static void test_in_use(void)
 {
@@ -269,6 +289,6 @@ static void test_damage_found_later(void)
     db_fini(&d);
 }
 
-TEST_MAIN(test_places, test_in_use, test_newer, test_migration, test_damaged_header, test_all_zero,
-          test_not_a_database, test_truncated, test_damaged_pages, test_foreign,
+TEST_MAIN(test_places, test_private, test_in_use, test_newer, test_migration, test_damaged_header,
+          test_all_zero, test_not_a_database, test_truncated, test_damaged_pages, test_foreign,
           test_log_goes_along, test_damage_found_later)
