@@ -12,7 +12,11 @@ static const struct command_row {
 } commands[] = {
     {"--check", "say what is wrong in the configuration, and end", COMMAND_CHECK},
     {"--print-config", "print the configuration in effect, with comments", COMMAND_PRINT_CONFIG},
+    {"--healthcheck", "ask the daemon with this configuration whether it is well",
+     COMMAND_HEALTHCHECK},
     {"--print-reference", "print all options as a page in Markdown", COMMAND_PRINT_REFERENCE},
+    {"--print-manual", "print the manual page frysd(8)", COMMAND_PRINT_MANUAL},
+    {"--print-config-manual", "print the manual page frysd.yaml(5)", COMMAND_PRINT_CONFIG_MANUAL},
     {"--version", "print the versions of frysd and its libraries", COMMAND_VERSION},
     {"--help", "print this", COMMAND_HELP},
 };
@@ -51,6 +55,14 @@ bool arguments_parse(int argc, char **argv, struct arguments *out, FILE *err)
     return true;
 }
 
+const char *arguments_command(size_t i, const char **out_help)
+{
+    if (i >= N_COMMANDS)
+        return NULL;
+    *out_help = commands[i].help;
+    return commands[i].name;
+}
+
 void arguments_help(FILE *out)
 {
     fputs("frysd: MQTT broker over WebSocket and TCP\n\n"
@@ -61,7 +73,7 @@ void arguments_help(FILE *out)
           "mqtt://127.0.0.1:1883\n",
           out);
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-18s %s\n", commands[i].name, commands[i].help);
+        fprintf(out, "  %-22s %s\n", commands[i].name, commands[i].help);
     fputs(
         "\nSignals: TERM and INT let clients go and end, a second one ends at once; HUP reloads;\n"
         "USR1 logs the state.\n\nExit codes:\n",

@@ -2,6 +2,7 @@
 #ifndef DAEMON_ARGUMENTS_H
 #define DAEMON_ARGUMENTS_H
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 enum command {
@@ -9,6 +10,9 @@ enum command {
     COMMAND_CHECK,
     COMMAND_PRINT_CONFIG,
     COMMAND_PRINT_REFERENCE,
+    COMMAND_PRINT_MANUAL,
+    COMMAND_PRINT_CONFIG_MANUAL,
+    COMMAND_HEALTHCHECK,
     COMMAND_VERSION,
     COMMAND_HELP
 };
@@ -20,6 +24,9 @@ struct arguments {
 
 /* False after a complaint to err. */
 bool arguments_parse(int argc, char **argv, struct arguments *out, FILE *err);
+
+/* The name of the i-th command, "--check", with a line of help; NULL: there are fewer. */
+const char *arguments_command(size_t i, const char **out_help);
 
 /* --help */
 void arguments_help(FILE *out);

@@ -4,6 +4,7 @@
 #include "daemon/build.h"
 #include "daemon/config.h"
 #include "daemon/exit_codes.h"
+#include "daemon/health.h"
 #include "daemon/print.h"
 #include "daemon/problems.h"
 #include "daemon/process.h"
@@ -36,7 +37,7 @@ static struct config *load(enum command command, const char *file)
     struct problems problems = {.n = 0};
     struct config *config = config_load(file, environ, &problems);
 
-    if (config != NULL && command != COMMAND_PRINT_CONFIG)
+    if (config != NULL && (command == COMMAND_RUN || command == COMMAND_CHECK))
         check_outside(config, file != NULL ? file : "defaults", &problems);
     if (problems_have_errors(&problems))
         config_free(&config);
@@ -54,16 +55,20 @@ static int with_config(enum command command, const char *file)
 {
     struct config *config = load(command, file);
 
+    int code = EXIT_FINE;
+
     if (config == NULL)
-        return EXIT_CONFIG;
+        return command == COMMAND_HEALTHCHECK ? EXIT_FAILED : EXIT_CONFIG;
     if (command == COMMAND_RUN)
         return service_run(config, file, environ);
     if (command == COMMAND_PRINT_CONFIG)
         print_config(config, stdout);
+    else if (command == COMMAND_HEALTHCHECK)
+        code = health_ask(&config->ws.admin, stdout, stderr) ? EXIT_FINE : EXIT_FAILED;
     else
         printf("%s: no errors\n", file != NULL ? file : "defaults");
     config_free(&config);
-    return EXIT_FINE;
+    return code;
 }
 
 int main(int argc, char **argv)
@@ -78,6 +83,8 @@ int main(int argc, char **argv)
         printf("frysd %s\n%s, %s\n", FRYS_VERSION, ws_versions(), tree_library());
         return EXIT_FINE;
     case COMMAND_PRINT_REFERENCE: print_reference(stdout); return EXIT_FINE;
+    case COMMAND_PRINT_MANUAL: print_manual(stdout); return EXIT_FINE;
+    case COMMAND_PRINT_CONFIG_MANUAL: print_config_manual(stdout); return EXIT_FINE;
     default: return with_config(arguments.command, config_find_file(arguments.file, environ));
     }
 }

@@ -135,7 +135,7 @@ const struct option options[] = {
      .example = "/etc/frys/tls/mqtt.example.org/privkey.pem", .help = "File with its private key."},
 
     {"admin", OPTION_SECTION, OF_CONFIG,
-     .help = "HTTP pages for operators: /healthz and, for Prometheus, /metrics."},
+     .help = "HTTP pages for operators: /healthz, /readyz and, for Prometheus, /metrics."},
     {"admin.enabled", OPTION_BOOL, CONFIG(ws.admin.enabled), .fallback = "true",
      .help = "Serve them."},
     {"admin.address", OPTION_ADDRESS, CONFIG(ws.admin.address), RANGE(0, 64),

@@ -11,4 +11,8 @@ void print_config(const struct config *c, FILE *out);
 
 /* docs/configuration.md */
 void print_reference(FILE *out);
+
+/* docs/frysd.8 and docs/frysd.yaml.5 */
+void print_manual(FILE *out);
+void print_config_manual(FILE *out);
 #endif

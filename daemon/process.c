@@ -34,21 +34,21 @@ unsigned process_cores(void)
     return (unsigned)CPU_COUNT(&set);
 }
 
-static bool stays(const char *user)
+bool process_changes_user(const char *user)
 {
-    return user[0] == '\0' || geteuid() != 0;
+    return user[0] != '\0' && geteuid() == 0;
 }
 
 bool process_can_become(const char *user)
 {
-    return stays(user) || getpwnam(user) != NULL;
+    return !process_changes_user(user) || getpwnam(user) != NULL;
 }
 
 int process_become(const char *user)
 {
     const struct passwd *entry;
 
-    if (stays(user))
+    if (!process_changes_user(user))
         return 0;
     errno = 0;
     entry = getpwnam(user);
@@ -62,14 +62,33 @@ int process_become(const char *user)
     return 0;
 }
 
-bool process_make_folder(const char *file)
+int process_give(const char *file, const char *user)
+{
+    const struct passwd *entry = getpwnam(user);
+
+    if (entry == NULL)
+        return -ENOENT;
+    return lchown(file, entry->pw_uid, entry->pw_gid) == 0 ? 0 : -errno;
+}
+
+static bool make_folder(const char *path, const char *owner)
+{
+    if (mkdir(path, 0750) != 0)
+        return errno == EEXIST;
+    if (owner[0] == '\0')
+        return true;
+    errno = -process_give(path, owner);
+    return errno == 0;
+}
+
+bool process_make_folder(const char *file, const char *owner)
 {
     char *path = alloc_text(str_from(file));
     bool there = true;
 
     for (char *p = strchr(path + 1, '/'); there && p != NULL; p = strchr(p + 1, '/')) {
         *p = '\0';
-        there = mkdir(path, 0750) == 0 || errno == EEXIST;
+        there = make_folder(path, owner);
         *p = '/';
     }
     free(path);

@@ -14,10 +14,17 @@ unsigned process_cores(void);
  * nothing happens. 0 or -errno. */
 int process_become(const char *user);
 
+/* Would process_become() do anything? */
+bool process_changes_user(const char *user);
+
 /* Would process_become() find the user? */
 bool process_can_become(const char *user);
 
 /* Make the folder that the file is in, and those above it; true when it is there. For the owner
- * and his group only. False with errno. */
-bool process_make_folder(const char *file);
+ * and his group only; those that it makes belong to owner, a user's name, "": to us. False with
+ * errno. */
+bool process_make_folder(const char *file, const char *owner);
+
+/* Give a file of ours to a user and his group. 0 or -errno. */
+int process_give(const char *file, const char *user);
 #endif

@@ -2,90 +2,103 @@
 #include "daemon/exit_codes.h"
 #include "daemon/options.h"
 #include "daemon/print.h"
+#include "daemon/rules.h"
 #include "daemon/value.h"
 
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
-static const char introduction[] =
-    "# Configuration\n"
-    "\n"
-    "<!-- Made by `frysd --print-reference`; a test compares the two. Change daemon/options.c. "
-    "-->\n"
-    "\n"
-    "`frysd -c FILE` reads one YAML file. Without `-c` it is the file that `FRYS_CONFIG` names, "
-    "else\n"
-    "`/etc/frys/frysd.yaml` if it is there, else every option has its default. The shipped\n"
-    "[frysd.yaml](../etc/frysd.yaml) shows all of them with their defaults.\n"
-    "\n"
-    "| Command | Does |\n"
-    "|---|---|\n"
-    "| `frysd --check -c FILE` | says everything that is wrong in the file, and what has no effect "
-    "|\n"
-    "| `frysd --print-config -c FILE` | prints what is in effect, environment included, as a file "
-    "|\n"
-    "| `frysd --print-reference` | prints this page |\n"
-    "\n"
-    "## A file\n"
-    "\n"
-    "```yaml\n"
-    "listeners:\n"
-    "  - protocol: wss\n"
-    "    address: 0.0.0.0\n"
-    "    allow_anonymous: true\n"
-    "    tls:\n"
-    "      certificate: /etc/frys/tls/fullchain.pem\n"
-    "      key: /etc/frys/tls/privkey.pem\n"
-    "  - protocol: mqtt\n"
-    "limits:\n"
-    "  max_packet_size: 1MiB\n"
-    "```\n"
-    "\n"
-    "- **Mistakes are errors.** A key that is unknown or given twice, a value of the wrong type or "
-    "out\n"
-    "  of range: `frysd.yaml:9:20: limits.max_packet_size: \"1 MB\" is not a size; expected ...`. "
-    "All\n"
-    "  are reported together, and frysd does not start. What merely has no effect is a warning.\n"
-    "- **Durations** are a whole number and `ms`, `s`, `m`, `h` or `d`. **Sizes** are a whole "
-    "number and\n"
-    "  `B`, `KiB`, `MiB`, `GiB`, or `kB`, `MB`, `GB` for powers of ten. 0 needs no unit.\n"
-    "- **Environment.** `${NAME}` in a value is replaced by the variable; one that is not set is "
-    "an\n"
-    "  error; `$${` stands for `${`. A variable `FRYS_...` overrides an option outside of lists: "
-    "dots\n"
-    "  become underscores, letters upper case: `FRYS_LIMITS_MAX_PACKET_SIZE=1MiB`. Unknown ones "
-    "are\n"
-    "  errors; those that Kubernetes sets for a service of that name are passed over.\n"
-    "- **YAML** is used without anchors, aliases, tags and further documents. Quotes do not "
-    "matter:\n"
-    "  the option knows its type. File names are relative to the working directory.\n"
-    "- **Open to the network?** There is no authentication: a listener on an address other than a\n"
-    "  loopback one is refused unless `allow_anonymous: true` stands on it.\n"
-    "\n"
-    "## Signals\n"
-    "\n"
-    "| Signal | Effect |\n"
-    "|---|---|\n"
-    "| `SIGTERM`, `SIGINT` | No new connections; clients get DISCONNECT 0x8B (MQTT 5) and "
-    "WebSocket "
-    "close 1001; the process ends when they have gone, at the latest after `shutdown_timeout`. A "
-    "second "
-    "one ends it at once. |\n"
-    "| `SIGHUP` | Reads the file and the certificates again. With an error, nothing changes and "
-    "the log "
-    "says why. Otherwise options marked *yes* under Reload are applied and the others that have "
-    "changed "
-    "are named in the log; connections stay. |\n"
-    "| `SIGUSR1` | Writes a line with the state of the broker to the log. |\n"
-    "\n"
-    "## Exit codes\n"
-    "\n"
-    "| Code | Meaning |\n"
-    "|---|---|\n"
+#define WIDTH 100
+
+/* Words, wrapped; further lines are indented by two. */
+static void print_wrapped(const char *mark, const char *title, const char *text, FILE *out)
+{
+    char *all = NULL, *word, *rest = NULL;
+    int at = 0;
+
+    if (asprintf(&all, "%s%s%s", title, title[0] != '\0' ? " " : "", text) < 0)
+        abort();
+    fputs(mark, out);
+    at = (int)strlen(mark);
+    for (word = strtok_r(all, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
+        int len = (int)strlen(word);
+        bool first = at == (int)strlen(mark);
+
+        if (!first && at + 1 + len > WIDTH) {
+            fprintf(out, "\n%*s", (int)strlen(mark), "");
+            at = (int)strlen(mark);
+            first = true;
+        }
+        fprintf(out, "%s%s", first ? "" : " ", word);
+        at += len + !first;
+    }
+    putc('\n', out);
+    free(all);
+}
+
+static void print_rules(const struct rule *r, FILE *out)
+{
+    putc('\n', out);
+    for (; r->title != NULL; r++) {
+        char title[64];
+
+        snprintf(title, sizeof title, "**%s**", r->title);
+        print_wrapped("- ", title, r->text, out);
+    }
+}
+
+static void print_table(const char *a, const char *b, const struct rule *r, FILE *out)
+{
+    fprintf(out, "\n| %s | %s |\n|---|---|\n", a, b);
+    for (; r->title != NULL; r++)
+        fprintf(out, "| %s | %s |\n", r->title, r->text);
+}
+
+static void print_introduction(FILE *out)
+{
+    fputs("# Configuration\n"
+          "\n"
+          "<!-- Made by `frysd --print-reference`; a test compares the two. Change "
+          "daemon/options.c. -->\n\n",
+          out);
+    print_wrapped("", "", file_found, out);
+    fputs("The shipped [frysd.yaml](../etc/frysd.yaml) shows all of them with their defaults.\n"
+          "\n"
+          "| Command | Does |\n"
+          "|---|---|\n"
+          "| `frysd --check -c FILE` | says everything that is wrong in the file, and what has no "
+          "effect |\n"
+          "| `frysd --print-config -c FILE` | prints what is in effect, environment included, as a "
+          "file |\n"
+          "| `frysd --healthcheck -c FILE` | asks the daemon with this configuration whether it is "
+          "well |\n"
+          "| `frysd --print-reference` | prints this page |\n"
+          "\n"
+          "## A file\n"
+          "\n"
+          "```yaml\n",
+          out);
+    fprintf(out, "%s```\n", file_example);
+    print_rules(file_rules, out);
+    fputs("\n## Signals\n", out);
+    print_table("Signal", "Effect", signal_rules, out);
+    fputs("\n## Pages for operators\n", out);
+    print_table("Path", "Answer", page_rules, out);
+    fputs("\n## Service managers\n", out);
+    print_rules(service_rules, out);
+    fputs("\n## Exit codes\n"
+          "\n"
+          "| Code | Meaning |\n"
+          "|---|---|\n"
 #define X(code, name, text) "| " #code " | " text " |\n"
-    EXIT_CODES(X)
+          EXIT_CODES(X)
 #undef X
-        "\n"
-        "Kept with every release. Errors of the configuration go to standard error, one a line.\n";
+              "\n"
+              "Kept with every release. Errors of the configuration go to standard error, one a "
+              "line.\n",
+          out);
+}
 
 static const char table_head[] = "\n"
                                  "| Option | Default | May be | Reload | Meaning |\n"
@@ -148,7 +161,7 @@ void print_reference(FILE *out)
 {
     const struct option *o = NULL;
 
-    fputs(introduction, out);
+    print_introduction(out);
     fputs("\n## Options\n", out);
     while ((o = options_next_child(NULL, o)) != NULL) {
         if (!has_children(o))

@@ -10,11 +10,13 @@
 #include "broker/broker.h"
 #include "broker/recovery.h"
 #include "broker/stats.h"
+#include "daemon/activation.h"
 #include "daemon/build.h"
 #include "daemon/config.h"
 #include "daemon/exit_codes.h"
 #include "daemon/problems.h"
 #include "daemon/process.h"
+#include "daemon/watch.h"
 #include "storage/sqlite_store.h"
 #include "ws/server.h"
 
@@ -23,10 +25,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define GRACE_MS 3000    /* what ws/ may need beyond shutdown_timeout before we lose patience */
-#define WOKEN    SIGUSR2 /* from our own thread: the server has ended */
+#define GRACE_MS        3000 /* what ws/ may need beyond shutdown_timeout before we lose patience */
+#define CLOSE_MS        60000 /* for the store to write what it has, and close */
+#define FIRST_PASSED_FD 3     /* SD_LISTEN_FDS_START */
+#define RECOVER_S       3600 /* to read what was stored: a service manager shall wait for so long */
+#define WOKEN           SIGUSR2 /* from our own thread: the server has ended */
 
 enum stage {
     STAGE_SERVING,  /* next: DRAINING */
@@ -44,6 +50,7 @@ struct service {
     struct ws_server *server;
     enum stage stage;
     uint64_t stage_ends_ms; /* monotonic; of DRAINING and ENDING */
+    struct watch watch;
     pthread_t main_thread, waiter;
     _Atomic bool ended;
 };
@@ -78,26 +85,25 @@ static void block_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* The next signal; 0: the stage has lasted its time. */
+/* The next thing to do without being told. */
+static uint64_t next_due_ms(const struct service *s)
+{
+    bool stage_first = s->stage != STAGE_SERVING && s->stage_ends_ms < s->watch.due_ms;
+
+    return stage_first ? s->stage_ends_ms : s->watch.due_ms;
+}
+
+/* The next signal; 0: something is due. */
 static int next_signal(const struct service *s)
 {
     sigset_t set;
 
     fill_signals(&set);
     for (;;) {
-        struct timespec left = {0, 0};
-        uint64_t now = now_ms();
-        int got;
+        uint64_t now = now_ms(), due = next_due_ms(s), ms = now < due ? due - now : 0;
+        struct timespec left = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+        int got = sigtimedwait(&set, NULL, &left);
 
-        if (s->stage == STAGE_SERVING) {
-            got = sigwaitinfo(&set, NULL);
-        } else {
-            uint64_t ms = now < s->stage_ends_ms ? s->stage_ends_ms - now : 0;
-
-            left.tv_sec = (time_t)(ms / 1000);
-            left.tv_nsec = (long)(ms % 1000) * 1000000;
-            got = sigtimedwait(&set, NULL, &left);
-        }
         if (got > 0 || errno == EAGAIN)
             return got > 0 ? got : 0;
     }
@@ -149,6 +155,22 @@ static bool wants_store(const struct broker_config *c)
     return wanted;
 }
 
+/* A database of another user: most likely of root, who has tried something by hand. */
+static bool may_write(const char *file, struct store_error *err)
+{
+    struct stat st;
+
+    if (access(file, R_OK | W_OK) == 0 || errno != EACCES || stat(file, &st) != 0)
+        return true; /* SQLite says what there is to say */
+    store_error(err,
+                "%s belongs to user %u, and this is user %u: give it, and what is beside it, to "
+                "this one (chown -R %u: %.*s)",
+                file, (unsigned)st.st_uid, (unsigned)geteuid(), (unsigned)geteuid(),
+                (int)(strrchr(file, '/') != NULL ? strrchr(file, '/') - file : 1),
+                strrchr(file, '/') != NULL ? file : ".");
+    return false;
+}
+
 /* Take over what was stored. */
 static bool open_store(struct service *s)
 {
@@ -163,7 +185,11 @@ static bool open_store(struct service *s)
         LOG_UINT("topics_with_another", c->broker.n_topic_durability));
     if (!wants_store(&c->broker))
         return true;
-    if (process_make_folder(c->storage_file))
+    notify_send(&s->watch.notify, "STATUS=recovering what was stored\nEXTEND_TIMEOUT_USEC=%" PRIu64,
+                UINT64_C(1000000) * RECOVER_S);
+    if (!may_write(c->storage_file, &err))
+        return fail("opening the store", err.text);
+    if (process_make_folder(c->storage_file, ""))
         s->store = sqlite_store_open(&o, &err);
     else
         store_error(&err,
@@ -183,6 +209,33 @@ static bool open_store(struct service *s)
     return true;
 }
 
+static bool open_listeners(struct service *s)
+{
+    struct activation passed;
+    struct ws_error err = {""};
+    bool ok = activation_read(&passed, s->env, FIRST_PASSED_FD, err.text);
+
+    if (ok)
+        s->server = ws_server_new(s->broker, &s->config->ws, passed.sockets, passed.n, &err);
+    activation_fini(&passed);
+    return s->server != NULL || fail("opening the listeners", err.text);
+}
+
+/* What has to be made by root, for the user that we are about to become. */
+static bool hand_over_files(const struct config *c)
+{
+    const char *lock_file = c->ws.lock_file != NULL ? c->ws.lock_file : "";
+    int rc;
+
+    if (!process_changes_user(c->user))
+        return true;
+    if (lock_file[0] != '\0' && (rc = process_give(lock_file, c->user)) != 0)
+        return fail("giving lock_file to the user in the configuration", strerror(-rc));
+    if (wants_store(&c->broker) && !process_make_folder(c->storage_file, c->user))
+        return fail("making the folder of storage.file", strerror(errno));
+    return true;
+}
+
 /* Ports are opened by whoever starts us, clients are served by config->user. */
 static bool open_server(struct service *s)
 {
@@ -194,9 +247,8 @@ static bool open_server(struct service *s)
     if (s->broker == NULL)
         return fail("making the broker", strerror(ENOMEM));
     s->housekeeping = housekeeping_new(s->broker->shards[0]);
-    s->server = ws_server_new(s->broker, &s->config->ws, &err);
-    if (s->server == NULL)
-        return fail("opening the listeners", err.text);
+    if (!open_listeners(s) || !hand_over_files(s->config))
+        return false;
     if ((rc = process_become(s->config->user)) != 0)
         return fail("changing to the user in the configuration", strerror(-rc));
     if (!open_store(s))
@@ -217,10 +269,11 @@ static void log_start(const struct service *s)
         LOG(LOG_WARN, "daemon.root", LOG_TXT("hint", "set user in the configuration"));
 }
 
-/* Clients are welcome from here on: the place to tell a service manager. */
-static void on_ready(void)
+/* Clients are welcome from here on. */
+static void on_ready(const struct service *s)
 {
     LOG(LOG_INFO, "daemon.ready");
+    notify_send(&s->watch.notify, "READY=1\nSTATUS=serving");
 }
 
 /* ---- reload ---- */
@@ -259,6 +312,7 @@ static void reload(struct service *s)
 
     if (s->stage != STAGE_SERVING)
         return;
+    notify_send(&s->watch.notify, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_ms() * 1000);
     wanted = config_load(s->file, s->env, &problems);
     problems_log(&problems);
     if (wanted != NULL)
@@ -267,6 +321,7 @@ static void reload(struct service *s)
         LOG(LOG_ERROR, "config.reload_failed", LOG_TXT("error", "see above; nothing has changed"));
     config_free(&wanted);
     problems_fini(&problems);
+    notify_send(&s->watch.notify, "READY=1");
 }
 
 /* ---- stop ---- */
@@ -284,6 +339,9 @@ static void stop(struct service *s)
 
     if (s->stage == STAGE_SERVING) {
         LOG(LOG_INFO, "daemon.drain", LOG_UINT("timeout_ms", timeout_ms));
+        notify_send(&s->watch.notify,
+                    "STOPPING=1\nSTATUS=letting clients go\nEXTEND_TIMEOUT_USEC=%" PRIu64,
+                    ((uint64_t)timeout_ms + 2 * GRACE_MS + CLOSE_MS) * 1000);
         enter(s, STAGE_DRAINING, (uint64_t)timeout_ms + GRACE_MS);
     } else if (s->stage == STAGE_DRAINING) {
         LOG(LOG_WARN, "daemon.end_now");
@@ -311,23 +369,30 @@ static void log_status(const struct service *s)
         LOG_INT("memory", stats.memory));
 }
 
+static void do_what_is_due(struct service *s)
+{
+    uint64_t now = now_ms();
+
+    watch_look(&s->watch, s->broker, s->server, now);
+    if (s->stage == STAGE_SERVING || now < s->stage_ends_ms)
+        return;
+    if (s->stage == STAGE_ENDING)
+        give_up();
+    stop(s);
+}
+
 static void obey(struct service *s)
 {
     while (!s->ended) {
-        int signal_number = next_signal(s);
-
-        switch (signal_number) {
+        switch (next_signal(s)) {
         case SIGTERM:
         case SIGINT: stop(s); break;
         case SIGHUP: reload(s); break;
         case SIGUSR1: log_status(s); break;
-        case 0:
-            if (s->stage == STAGE_ENDING)
-                give_up();
-            stop(s);
-            break;
-        default: break; /* WOKEN */
+        default: break; /* WOKEN, or nothing */
         }
+        if (!s->ended)
+            do_what_is_due(s);
     }
 }
 
@@ -340,7 +405,7 @@ static int serve(struct service *s)
         ws_server_join(s->server);
         return EXIT_FAILED;
     }
-    on_ready();
+    on_ready(s);
     obey(s);
     pthread_join(s->waiter, NULL);
     if (s->stage == STAGE_SERVING) {
@@ -357,6 +422,7 @@ int service_run(struct config *take_config, const char *file, char *const *env)
     int code = EXIT_FAILED;
 
     block_signals();
+    watch_init(&s.watch, env);
     log_start(&s);
     if (open_server(&s))
         code = serve(&s);
@@ -367,5 +433,6 @@ int service_run(struct config *take_config, const char *file, char *const *env)
     if (s.store != NULL)
         s.store->ops->close(s.store);
     config_free(&s.config);
+    watch_fini(&s.watch);
     return code;
 }

@@ -1,4 +1,4 @@
-/* admin: the pages for operators: /healthz and /metrics. */
+/* admin: the pages for operators: /healthz, /readyz and /metrics. */
 #include "base/mem.h"
 #include "broker/broker.h"
 #include "broker/purposes.h"
@@ -10,18 +10,52 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STATE_MAX 128
+
+/* False, with what is wrong, when a restart is the only help. */
+static bool is_alive(const struct ws_server *s, char out[STATE_MAX])
+{
+    int stalled = atomic_load_explicit(&s->stalled, memory_order_relaxed);
+
+    if (stalled >= 0)
+        snprintf(out, STATE_MAX, "shard %d does not answer\n", stalled);
+    return stalled < 0;
+}
+
+static bool is_draining(const struct ws_server *s)
+{
+    return atomic_load_explicit(&s->broker->draining, memory_order_relaxed);
+}
+
+/* Shall the process be left alone? */
 static int health(struct link *k)
 {
-    const struct broker *b = k->loop->server->broker;
-    const char *why = broker_degraded(b);
-    char text[128];
+    const struct ws_server *s = k->loop->server;
+    const char *why = broker_degraded(s->broker);
+    char text[STATE_MAX];
 
-    if (atomic_load_explicit(&b->draining, memory_order_relaxed))
-        return http_text(k, 503, "shutting down\n");
+    if (!is_alive(s, text))
+        return http_text(k, 503, text);
+    if (is_draining(s))
+        return http_text(k, 200, "shutting down\n");
     if (why == NULL)
         return http_text(k, 200, "ok\n");
     snprintf(text, sizeof text, "degraded: %s\n", why);
     return http_text(k, 200, text);
+}
+
+/* Shall it get clients? This page is served once what was stored is recovered and all listeners are
+ * open. */
+static int ready(struct link *k)
+{
+    const struct ws_server *s = k->loop->server;
+    char text[STATE_MAX];
+
+    if (!is_alive(s, text))
+        return http_text(k, 503, text);
+    if (is_draining(s))
+        return http_text(k, 503, "shutting down\n");
+    return http_text(k, 200, "ready\n");
 }
 
 static int metrics(struct link *k)
@@ -48,7 +82,9 @@ int admin_request(struct link *k)
         return http_text(k, 405, "These pages are read with GET.\n");
     if (strcmp(path, "/healthz") == 0)
         return health(k);
+    if (strcmp(path, "/readyz") == 0)
+        return ready(k);
     if (strcmp(path, "/metrics") == 0)
         return metrics(k);
-    return http_text(k, 404, "There are: /healthz, /metrics\n");
+    return http_text(k, 404, "There are: /healthz, /readyz, /metrics\n");
 }

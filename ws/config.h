@@ -62,7 +62,7 @@ struct ws_listener_config {
 struct ws_admin_config {
     bool enabled;
     char *address;
-    uint16_t port; /* /healthz, /metrics */
+    uint16_t port; /* /healthz, /readyz, /metrics */
 };
 
 struct ws_config {

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define ACCEPT_BURST 128 /* connections taken before the loop looks at anything else */
+#define SHARED_BURST 4   /* the same where other loops want some, too */
 #define RETRY_MS     100 /* until accepting is tried again when file descriptors are short */
 
 bool listener_address(const char *text, uint16_t port, struct sockaddr_storage *out,
@@ -54,7 +55,7 @@ void socket_url(const struct socket *so, char *out, size_t cap)
 
 /* ---- binding ---- */
 
-static int bound_port(int fd)
+int socket_port(int fd)
 {
     union {
         struct sockaddr any;
@@ -119,7 +120,7 @@ bool socket_bind(struct socket *so, struct ws_error *err)
     so->fd = open_socket(&a, len, true);
     if (so->fd < 0 || listen(so->fd, cfg->backlog) != 0)
         goto failed;
-    li->port = bound_port(so->fd);
+    li->port = socket_port(so->fd);
     return true;
 failed:
     return ws_fail(
@@ -188,11 +189,12 @@ static void adopt(struct socket *so, int fd, const struct sockaddr_storage *from
 static void on_acceptable(uv_poll_t *poll, int status, int events)
 {
     struct socket *so = poll->data;
+    int burst = so->shared ? SHARED_BURST : ACCEPT_BURST;
 
     (void)status;
     (void)events;
     loop_enter(so->loop);
-    for (int i = 0; i < ACCEPT_BURST; i++) {
+    for (int i = 0; i < burst; i++) {
         struct sockaddr_storage from;
         socklen_t len = sizeof from;
         int fd = accept4(so->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);

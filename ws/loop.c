@@ -79,8 +79,20 @@ static void stop(struct ws_loop *l)
         s->missing--;
     l->ended = true;
     pthread_cond_broadcast(&s->answered);
+    if (atomic_fetch_sub(&s->running, 1) == 2 && !s->loops[0].ended)
+        uv_async_send(&s->loops[0].wake); /* it waits for this */
     pthread_mutex_unlock(&s->lock);
     uv_stop(&l->uv);
+}
+
+/* Nothing keeps a draining loop any more. The one with the pages for operators is the last. */
+static bool drained(const struct ws_loop *l)
+{
+    const struct ws_server *s = l->server;
+
+    if (l != s->loops || atomic_load(&s->running) == 1)
+        return shard_drained(l->shard) || l->shard->now_ms >= l->kill_ms;
+    return false;
 }
 
 static void end_turn(struct ws_loop *l)
@@ -92,7 +104,7 @@ static void end_turn(struct ws_loop *l)
     if (l->nudge)
         lws_cancel_service(l->lws);
     l->nudge = false;
-    if (l->draining && (shard_drained(l->shard) || l->shard->now_ms >= l->kill_ms))
+    if (l->draining && !l->ended && drained(l))
         stop(l);
     arm(l);
 }
@@ -150,10 +162,12 @@ static void reload(struct ws_loop *l, const struct loop_request *r)
         link_reload(LIST_ITEM(c, struct connection, link_all)->link);
 }
 
-static void close_sockets(struct ws_loop *l)
+/* but_admin: the pages for operators stay, and say what is going on. */
+static void close_sockets(struct ws_loop *l, bool but_admin)
 {
     for (size_t i = 0; i < l->server->n_listeners; i++)
-        socket_close(&l->sockets[i]);
+        if (!but_admin || !l->sockets[i].listener->admin)
+            socket_close(&l->sockets[i]);
 }
 
 static void drain(struct ws_loop *l)
@@ -163,7 +177,7 @@ static void drain(struct ws_loop *l)
     if (l->draining)
         return;
     l->draining = true;
-    close_sockets(l);
+    close_sockets(l, true);
     shard_drain(l->shard, timeout_ms);
     l->kill_ms = l->shard->now_ms + timeout_ms + KILL_GRACE_MS;
 }
@@ -186,6 +200,8 @@ static void on_wake(uv_async_t *a)
     bool asked;
 
     begin_turn(l);
+    atomic_store_explicit(&l->pulse, atomic_load_explicit(&s->pulse, memory_order_relaxed),
+                          memory_order_relaxed);
     pthread_mutex_lock(&s->lock);
     r = s->request;
     asked = !l->ended && l->answered != s->requests;
@@ -301,7 +317,7 @@ void loop_fini(struct ws_loop *l)
 {
     int rc;
 
-    close_sockets(l);
+    close_sockets(l, false);
     if (l->uv.data == NULL)
         return; /* never initialised */
     if (l->lws != NULL)

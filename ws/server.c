@@ -146,34 +146,58 @@ static bool make_loops(struct ws_server *s)
     return s->loops != NULL;
 }
 
-static bool bind_all(struct ws_server *s, struct ws_error *err)
+static bool open_socket(struct socket *so, const struct ws_passed *passed, size_t n_passed,
+                        struct ws_error *err)
 {
+    enum passed_use use = socket_take(so, passed, n_passed, err);
+
+    return use == PASSED_USED || (use == PASSED_NONE && socket_bind(so, err));
+}
+
+static bool open_all(struct ws_server *s, const struct ws_passed *passed, size_t n_passed,
+                     struct ws_error *err)
+{
+    if (!passed_check(s, passed, n_passed, err))
+        return false;
     for (unsigned i = 0; i < s->n_loops; i++)
         for (size_t k = 0; k < s->n_listeners; k++)
-            if ((i == 0 || !s->listeners[k].admin) && !socket_bind(&s->loops[i].sockets[k], err))
+            if ((i == 0 || !s->listeners[k].admin) &&
+                !open_socket(&s->loops[i].sockets[k], passed, n_passed, err))
                 return false;
     return true;
 }
 
+/* Every loop that uses one has a duplicate of its own. */
+static void close_passed(const struct ws_passed *passed, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        close(passed[i].fd);
+}
+
 struct ws_server *ws_server_new(struct broker *b, const struct ws_config *config,
+                                const struct ws_passed *passed, size_t n_passed,
                                 struct ws_error *err)
 {
     struct ws_server *s = calloc(1, sizeof *s);
+    bool opened;
 
     if (s == NULL) {
+        close_passed(passed, n_passed);
         ws_fail(err, "out of memory");
         return NULL;
     }
     s->broker = b;
     s->config = config;
     s->lock_fd = -1;
+    s->stalled = -1;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->answered, NULL);
-    if (!add_listeners(s) || !make_loops(s)) {
-        ws_fail(err, "out of memory");
-        goto failed;
-    }
-    if (!ws_check(config, err) || !take_lock(s, err) || !bind_all(s, err))
+    if (!add_listeners(s) || !make_loops(s))
+        opened = ws_fail(err, "out of memory");
+    else
+        opened = ws_check(config, err) && take_lock(s, err) && open_all(s, passed, n_passed, err);
+    close_passed(passed, n_passed);
+    if (!opened)
         goto failed;
     loop_log_init();
     for (unsigned i = 0; i < s->n_loops; i++)
@@ -199,12 +223,16 @@ static void log_listeners(const struct ws_server *s)
 bool ws_server_start(struct ws_server *s, struct ws_error *err)
 {
     log_listeners(s);
+    s->running = s->n_loops;
     for (unsigned i = 0; i < s->n_loops; i++) {
         int rc = pthread_create(&s->loops[i].thread, NULL, loop_main, &s->loops[i]);
 
-        if (rc != 0)
-            return ws_fail(err, "cannot start thread %u of %u: %s", i + 1, s->n_loops,
-                           strerror(rc));
+        if (rc != 0) {
+            ws_fail(err, "cannot start thread %u of %u: %s", i + 1, s->n_loops, strerror(rc));
+            ws_server_stop(s, true);
+            ws_server_join(s);
+            return false;
+        }
         s->loops[i].started = true;
     }
     return true;
@@ -232,6 +260,28 @@ static void ask_loops(struct ws_server *s, struct loop_request r)
 void ws_server_stop(struct ws_server *s, bool now)
 {
     ask_loops(s, (struct loop_request){.drain = !now, .stop = now});
+}
+
+/* Loops answer in on_wake(). One that has ended is not missed. */
+int ws_server_pulse(struct ws_server *s)
+{
+    unsigned asked = atomic_load_explicit(&s->pulse, memory_order_relaxed);
+    int stalled = -1;
+
+    atomic_store_explicit(&s->pulse, asked + 1, memory_order_relaxed);
+    pthread_mutex_lock(&s->lock);
+    for (unsigned i = s->n_loops; i-- > 0;) {
+        struct ws_loop *l = &s->loops[i];
+
+        if (!l->started || l->ended)
+            continue;
+        if (atomic_load_explicit(&l->pulse, memory_order_relaxed) != asked)
+            stalled = (int)i;
+        uv_async_send(&l->wake);
+    }
+    pthread_mutex_unlock(&s->lock);
+    atomic_store_explicit(&s->stalled, stalled, memory_order_relaxed);
+    return stalled;
 }
 
 /* ---- reload ---- */

@@ -20,12 +20,21 @@ struct ws_error {
  * limits. False with *err. */
 bool ws_check(const struct ws_config *config, struct ws_error *err);
 
+/* A listening socket that a service manager has opened for us. */
+struct ws_passed {
+    const char *listener; /* name of the listener that it is for, or "admin" */
+    int fd;
+};
+
 /* Bind all listeners; no client is served yet. The process may drop privileges afterwards. config
- * is borrowed and must stay as it is. NULL with *err. */
+ * is borrowed and must stay as it is. passed: n_passed sockets, not to be bound again; all are the
+ * server's from here on, on error too. A listener may have one, which all shards share, or one for
+ * each of them, at the address in its configuration. NULL with *err. */
 struct ws_server *ws_server_new(struct broker *b, const struct ws_config *config,
+                                const struct ws_passed *passed, size_t n_passed,
                                 struct ws_error *err);
 
-/* Start the threads. False with *err. */
+/* Start the threads. False with *err, and none is left. */
 bool ws_server_start(struct ws_server *s, struct ws_error *err);
 
 /* New settings for all shards: the broker's configuration, pings and limits of listeners (matched
@@ -38,6 +47,11 @@ bool ws_server_reload(struct ws_server *s, const struct broker_config *broker_co
 /* Stop: no new connections, goodbye to all clients (DISCONNECT 0x8B, WebSocket 1001), then an end
  * within shutdown_timeout_ms. now: at once. May be called again, from one thread. */
 void ws_server_stop(struct ws_server *s, bool now);
+
+/* Ask all loops for a sign of life. The number of a shard that has not answered the call before:
+ * its thread hangs; -1: all have. The owner calls it from time to time; /healthz tells the last
+ * outcome. */
+int ws_server_pulse(struct ws_server *s);
 
 /* Wait until all threads have ended. */
 void ws_server_join(struct ws_server *s);

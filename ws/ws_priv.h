@@ -42,6 +42,7 @@ struct socket {
     uv_poll_t poll;   /* of fd */
     uv_timer_t retry; /* accepts again when file descriptors were short */
     bool open;        /* poll and retry are handles of the loop */
+    bool shared;      /* all loops accept from it */
 };
 
 /* What all loops are asked to do; each looks when it is woken. */
@@ -77,8 +78,9 @@ struct ws_loop {
     bool in_turn, draining;
     bool stirred; /* something came since the loop last looked */
     bool nudge;   /* lws has been given a timeout from outside of its callbacks: it does not know */
-    unsigned answered; /* number of the last request it has seen; server.lock */
-    bool ended;        /* it looks at no more requests; server.lock */
+    unsigned answered;      /* number of the last request it has seen; server.lock */
+    _Atomic unsigned pulse; /* the server's, when the loop last looked */
+    bool ended;             /* it looks at no more requests; server.lock */
 };
 
 struct ws_server {
@@ -91,6 +93,10 @@ struct ws_server {
     unsigned n_loops;
     int lock_fd;
     _Atomic int64_t deflate_bytes; /* what all links may need for compression */
+    _Atomic unsigned pulse;        /* number of the last ws_server_pulse() */
+    _Atomic int stalled;           /* and what it returned */
+
+    _Atomic unsigned running; /* loops that have not ended */
 
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t answered;
@@ -154,6 +160,20 @@ bool listener_address(const char *text, uint16_t port, struct sockaddr_storage *
 
 /* "ws://127.0.0.1:8080/mqtt" */
 void socket_url(const struct socket *so, char *out, size_t cap);
+
+/* The port that fd is bound to, or -1. */
+int socket_port(int fd);
+
+/* ---- passed.c ---- */
+
+/* Is each of these sockets one that its listener can use? */
+bool passed_check(const struct ws_server *s, const struct ws_passed *passed, size_t n,
+                  struct ws_error *err);
+
+/* Use one that was passed for this listener, if there is one, instead of binding. */
+enum passed_use { PASSED_NONE, PASSED_USED, PASSED_FAILED };
+enum passed_use socket_take(struct socket *so, const struct ws_passed *passed, size_t n,
+                            struct ws_error *err);
 
 /* ---- link.c ---- */
 

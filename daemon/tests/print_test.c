@@ -7,16 +7,24 @@
 #include "daemon/tests/config_support.h"
 
 /* Not inlined: gcc 12 takes what fclose() stores in text for the address of text. */
+static __attribute__((noinline)) char *page(void (*print)(FILE *out))
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    print(out);
+    fclose(out);
+    return text;
+}
+
 static __attribute__((noinline)) char *printed(const struct config *c)
 {
     char *text = NULL;
     size_t len;
     FILE *out = open_memstream(&text, &len);
 
-    if (c != NULL)
-        print_config(c, out);
-    else
-        print_reference(out);
+    print_config(c, out);
     fclose(out);
     return text;
 }
@@ -101,8 +109,8 @@ static void check_shipped(const char *path, char *take_want)
 
     if (!CHECK(got != NULL && strcmp(got, take_want) == 0))
         fprintf(stderr,
-                "%s is not current: make it again with frysd --print-config or "
-                "--print-reference\n",
+                "%s is not current: make it again with frysd --print-config, --print-reference, "
+                "--print-manual or --print-config-manual\n",
                 path);
     free(got);
     free(take_want);
@@ -125,7 +133,9 @@ static void test_shipped_config(void)
 
 static void test_shipped_reference(void)
 {
-    check_shipped(SOURCE_DIR "/docs/configuration.md", printed(NULL));
+    check_shipped(SOURCE_DIR "/docs/configuration.md", page(print_reference));
+    check_shipped(SOURCE_DIR "/docs/frysd.8", page(print_manual));
+    check_shipped(SOURCE_DIR "/docs/frysd.yaml.5", page(print_config_manual));
     forget_problems();
 }
 

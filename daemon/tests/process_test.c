@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pwd.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,4 +59,33 @@ static void test_become(void)
     CHECK_INT(become_in_child("root"), 0);
 }
 
-TEST_MAIN(test_open_files, test_cores, test_become)
+static bool belongs(const char *path, const struct passwd *entry, mode_t mode)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && st.st_uid == entry->pw_uid && st.st_gid == entry->pw_gid &&
+           (st.st_mode & 0777) == mode;
+}
+
+static void test_make_folder(void)
+{
+    char folder[] = "/tmp/frys_process_XXXXXX", path[64], file[80];
+    const struct passwd *owner = getpwnam("nobody");
+
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/a", folder);
+    snprintf(file, sizeof file, "%s/b/file", path);
+    CHECK(process_make_folder(file, geteuid() == 0 ? "nobody" : ""));
+    CHECK(process_make_folder(file, ""));
+    *strrchr(file, '/') = '\0';
+    if (geteuid() == 0) {
+        CHECK(belongs(path, owner, 0750) && belongs(file, owner, 0750));
+        CHECK(belongs(folder, getpwuid(0), 0700));
+        CHECK_INT(process_give(folder, "nobody"), 0);
+        CHECK(belongs(folder, owner, 0700));
+    }
+    CHECK_INT(process_give(folder, "there is no such user"), -ENOENT);
+    CHECK(rmdir(file) == 0 && rmdir(path) == 0 && rmdir(folder) == 0);
+}
+
+TEST_MAIN(test_open_files, test_cores, test_become, test_make_folder)

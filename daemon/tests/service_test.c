@@ -9,10 +9,12 @@
 
 #include <ftw.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char *const no_env[] = {NULL};
+static char *service_env[3]; /* of the next run */
 static char folder[] = "/tmp/frys_service_XXXXXX";
 static char path[64], database[64]; /* in it */
 static char logged[1 << 16];
@@ -41,7 +43,7 @@ static int run(const char *yaml, const char *file)
     c->storage_file = alloc_text(str_from(database));
     dup2(fileno(log), STDERR_FILENO);
     log_configure(STDERR_FILENO, LOG_INFO, LOG_TEXT);
-    code = service_run(c, file, no_env);
+    code = service_run(c, file, service_env);
     log_configure(STDERR_FILENO, LOG_INFO, LOG_TEXT);
     dup2(saved, STDERR_FILENO);
     close(saved);
@@ -124,6 +126,116 @@ static void test_ends_by_itself(void)
     CHECK_INT(run("", NULL), EXIT_FAILED);
     CHECK(has("daemon.failed while=\"serving\""));
 }
+
+/* ---- a service manager ---- */
+
+static int manager = -1; /* its socket */
+static char told[4096];  /* all that it was told, messages one a line */
+
+static void open_manager(const char *watchdog)
+{
+    static char variable[128], watchdog_variable[64];
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+
+    snprintf(a.sun_path, sizeof a.sun_path, "%s/notify", folder);
+    unlink(a.sun_path);
+    manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    CHECK(bind(manager, (struct sockaddr *)&a, sizeof a) == 0);
+    snprintf(variable, sizeof variable, "NOTIFY_SOCKET=%s", a.sun_path);
+    snprintf(watchdog_variable, sizeof watchdog_variable, "WATCHDOG_USEC=%s", watchdog);
+    service_env[0] = variable;
+    service_env[1] = watchdog_variable;
+    told[0] = '\0';
+}
+
+/* Read until this comes. */
+static void wait_told(const char *text)
+{
+    char message[512] = "";
+
+    while (strstr(message, text) == NULL) {
+        ssize_t n = recv(manager, message, sizeof message - 1, 0);
+
+        message[n > 0 ? n : 0] = '\0';
+        strncat(told, message, sizeof told - strlen(told) - 2);
+        strcat(told, "\n");
+    }
+}
+
+static void close_manager(void)
+{
+    service_env[0] = service_env[1] = NULL;
+    close(manager);
+}
+
+static void be_managed(void)
+{
+    wait_told("READY=1\nSTATUS=serving");
+    wait_told("WATCHDOG=1");
+    write_config("limits: {max_packet_size: 1MiB}\n");
+    tell(SIGHUP);
+    wait_told("RELOADING=1\nMONOTONIC_USEC=");
+    wait_told("READY=1");
+    wait_told(" connections, messages/s: 0 in, 0 out");
+    tell(SIGTERM);
+    wait_told("STOPPING=1\nSTATUS=letting clients go\nEXTEND_TIMEOUT_USEC=76000000");
+    ws_fake_wait(&ws_fake.stops, 1);
+    ws_fake_end();
+}
+
+static void test_managed(void)
+{
+    open_manager("200000");
+    ws_fake_reset(be_managed);
+    ws_fake.ends_on_drain = false;
+    CHECK_INT(run("", path), EXIT_FINE);
+    CHECK(strstr(told, "STATUS=recovering what was stored\nEXTEND_TIMEOUT_USEC=3600000000\n") ==
+          told);
+    close_manager();
+}
+
+/* The watchdog gets nothing while a shard hangs. */
+static void hang_and_recover(void)
+{
+    wait_told("WATCHDOG=1");
+    ws_fake.stalled = 1;
+    ws_fake_wait_more(&ws_fake.pulses, 2);
+    while (recv(manager, told, sizeof told, MSG_DONTWAIT) > 0)
+        ; /* what was on its way */
+    told[0] = '\0';
+    ws_fake_wait_more(&ws_fake.pulses, 3);
+    ws_fake.stalled = -1;
+    wait_told("WATCHDOG=1");
+    tell(SIGTERM);
+}
+
+static void test_hanging(void)
+{
+    char *first;
+
+    open_manager("100000");
+    ws_fake_reset(hang_and_recover);
+    CHECK_INT(run("", path), EXIT_FINE);
+    first = strstr(told, "WATCHDOG=1");
+    CHECK(first != NULL && strstr(told, "STATUS=") != NULL && strstr(told, "STATUS=") < first);
+    CHECK(has("shard.stalled shard=1 within_ms=25") && has("shard.answers shard=1"));
+    close_manager();
+}
+
+static void test_passed_wrongly(void)
+{
+    char pid[32];
+
+    snprintf(pid, sizeof pid, "LISTEN_PID=%ld", (long)getpid());
+    service_env[0] = (char[]){"LISTEN_FDS=900"};
+    service_env[1] = pid;
+    ws_fake_reset(NULL);
+    CHECK_INT(run("", NULL), EXIT_FAILED);
+    CHECK(has("daemon.failed while=\"opening the listeners\" error=\"LISTEN_FDS is 900, but"));
+    service_env[0] = service_env[1] = NULL;
+}
+
+/* ---- */
 
 static void report_status(void)
 {
@@ -246,4 +358,5 @@ static void test_no_storage(void)
 
 TEST_MAIN(test_set_up, test_storage, test_no_storage, test_term, test_second_signal,
           test_fails_to_open, test_fails_to_start, test_fails_to_become, test_ends_by_itself,
-          test_status, test_reload, test_reload_refused, test_stuck, test_clean_up)
+          test_status, test_reload, test_reload_refused, test_managed, test_hanging,
+          test_passed_wrongly, test_stuck, test_clean_up)

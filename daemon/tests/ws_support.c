@@ -22,13 +22,22 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
 void ws_fake_reset(void (*script)(void))
 {
-    ws_fake = (struct ws_fake){.ends_on_drain = true, .ends_now = true, .script = script};
+    ws_fake =
+        (struct ws_fake){.ends_on_drain = true, .ends_now = true, .stalled = -1, .script = script};
 }
 
 void ws_fake_wait(const int *counter, int n)
 {
     pthread_mutex_lock(&lock);
     while (*counter < n)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+void ws_fake_wait_more(const int *counter, int n)
+{
+    pthread_mutex_lock(&lock);
+    for (n += *counter; *counter < n;)
         pthread_cond_wait(&changed, &lock);
     pthread_mutex_unlock(&lock);
 }
@@ -64,11 +73,12 @@ bool ws_check(const struct ws_config *config, struct ws_error *err)
 }
 
 struct ws_server *ws_server_new(struct broker *b, const struct ws_config *config,
+                                const struct ws_passed *passed, size_t n_passed,
                                 struct ws_error *err)
 {
     struct ws_server *s;
 
-    ASSERT(b != NULL);
+    ASSERT(b != NULL && (passed != NULL || n_passed == 0));
     ws_fake.config = config;
     if (!answer(ws_fake.new_error, err))
         return NULL;
@@ -133,6 +143,13 @@ void ws_server_free(struct ws_server **s)
         pthread_join((*s)->script, NULL);
     free(*s);
     *s = NULL;
+}
+
+int ws_server_pulse(struct ws_server *s)
+{
+    (void)s;
+    note(&ws_fake.pulses, false);
+    return ws_fake.stalled;
 }
 
 int ws_server_port(const struct ws_server *s, const char *listener)

@@ -10,10 +10,11 @@ struct ws_fake {
     const char *check_error, *new_error, *start_error, *reload_error; /* NULL: it works */
     bool ends_on_drain;   /* as if all clients had left */
     bool ends_now;        /* on being told so */
+    _Atomic int stalled;  /* what ws_server_pulse() says */
     void (*script)(void); /* runs in a thread of its own while the server serves */
 
     /* seen by the server */
-    int stops, stops_now, reloads;
+    int stops, stops_now, reloads, pulses;
     bool ended;
     const struct ws_config *config;
     uint32_t max_packet_size; /* of the broker's configuration, as last reloaded */
@@ -27,6 +28,9 @@ void ws_fake_reset(void (*script)(void));
 
 /* Wait until a counter of ws_fake is n. */
 void ws_fake_wait(const int *counter, int n);
+
+/* Wait until it is n more than now. */
+void ws_fake_wait_more(const int *counter, int n);
 
 /* Let the threads of the server end by themselves. */
 void ws_fake_end(void);

@@ -34,12 +34,13 @@ static const struct {
     {"GET /healthz HTTP/1.0\r\n\r\n", 200, "ok\n"},
     {"GET /healthz?verbose=1 HTTP/1.1" END, 200, "ok\n"},
     {"HEAD /healthz HTTP/1.1" END, 200, NULL},
+    {"GET /readyz HTTP/1.1" END, 200, "ready\n"},
     {"GET /metrics HTTP/1.1" END, 200, "# TYPE frys_connections gauge\nfrys_connections 1\n"},
     {"HEAD /metrics HTTP/1.1" END, 200, NULL},
-    {"GET / HTTP/1.1" END, 404, "/healthz, /metrics"},
-    {"GET /mqtt HTTP/1.1" END, 404, "/healthz, /metrics"},
+    {"GET / HTTP/1.1" END, 404, "/healthz, /readyz, /metrics"},
+    {"GET /mqtt HTTP/1.1" END, 404, "/healthz, /readyz, /metrics"},
     {"HEAD /nothing HTTP/1.1" END, 404, NULL},
-    {"GET /metrics/ HTTP/1.1" END, 404, "/healthz, /metrics"},
+    {"GET /metrics/ HTTP/1.1" END, 404, "/healthz, /readyz, /metrics"},
     {"GET /../metrics HTTP/1.1" END, 200, "frys_connections"},
     {"POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcd", 405, "GET"},
     {"PUT /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405, "GET"},
@@ -54,7 +55,7 @@ static const struct {
     {"GET /mqtt HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
      "Sec-WebSocket-Protocol: mqtt\r\n\r\n",
-     404, "/healthz, /metrics"},
+     404, "/healthz, /readyz, /metrics"},
 };
 
 static void test_pages(void)

@@ -90,8 +90,8 @@ struct ws_listener_config *rig_listen(struct rig *r, enum ws_protocol protocol)
 
 bool rig_try_start(struct rig *r, unsigned shards)
 {
-    r->broker = broker_new(env_system(), &r->broker_config, NULL, shards, "test");
-    r->server = ws_server_new(r->broker, &r->config, &r->err);
+    r->broker = broker_new(env_system(), &r->broker_config, r->auth, shards, "test");
+    r->server = ws_server_new(r->broker, &r->config, r->passed, r->n_passed, &r->err);
     return r->server != NULL && ws_server_start(r->server, &r->err);
 }
 

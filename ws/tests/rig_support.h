@@ -1,6 +1,7 @@
 /* rig_support: a broker with its server in the test's process, on ports that the system chooses. */
 #ifndef WS_TESTS_RIG_SUPPORT_H
 #define WS_TESTS_RIG_SUPPORT_H
+#include "broker/auth.h"
 #include "broker/broker.h"
 #include "broker/config.h"
 #include "broker/stats.h"
@@ -18,6 +19,9 @@ struct rig {
     struct broker_config broker_config;
     struct ws_config config;
     struct ws_listener_config listeners[RIG_LISTENERS];
+    struct ws_passed passed[RIG_LISTENERS]; /* sockets that the server is given */
+    size_t n_passed;
+    const struct auth *auth; /* NULL: none */
     struct broker *broker;
     struct ws_server *server;
     struct ws_error err;
