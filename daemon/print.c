@@ -15,7 +15,7 @@ static const char header[] =
     "#   frysd --check -c FILE    says what is wrong in a file\n"
     "#   kill -HUP PID            applies changes, but for options marked with \"restart\"\n"
     "#\n"
-    "# The same as a reference: docs/configuration.md\n";
+    "# The same as a reference: frysd.yaml(5), docs/configuration.md\n";
 
 struct printer {
     FILE *out;

@@ -9,7 +9,11 @@
 #                    the corpus tests/corpus/x/ and is registered with ctest
 #   tests/x_bench.c  program NAME_x_bench, not registered
 #   tests/*_support.c  linked to all of them
-find_library(CUNIT_LIBRARY cunit REQUIRED)
+#
+# BUILD_TESTING=OFF: the library only.
+if(BUILD_TESTING)
+    find_library(CUNIT_LIBRARY cunit REQUIRED)
+endif()
 
 function(frys_module name)
     cmake_parse_arguments(M "" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
@@ -19,6 +23,9 @@ function(frys_module name)
         target_compile_options(${name} PRIVATE -fsanitize=fuzzer-no-link)
     endif()
 
+    if(NOT BUILD_TESTING)
+        return()
+    endif()
     set(dir ${CMAKE_CURRENT_SOURCE_DIR}/tests)
     file(GLOB support CONFIGURE_DEPENDS ${dir}/*_support.c)
     if(support)
