@@ -1,5 +1,4 @@
-/* manual: the manual pages frysd(8) and frysd.yaml(5), from the tables that the program itself uses.
- */
+/* manual: the manual pages frysd(8) and frysd.yaml(5), from the tables that frysd itself uses. */
 #include "base/assert.h"
 #include "daemon/arguments.h"
 #include "daemon/exit_codes.h"

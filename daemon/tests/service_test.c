@@ -10,6 +10,7 @@
 #include <ftw.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -333,11 +334,13 @@ static void test_set_up(void)
 
 static void test_storage(void)
 {
+    struct stat st;
+
     ws_fake_reset(end_by_term);
     CHECK_INT(run("", NULL), EXIT_FINE);
     CHECK(has("storage.promise durability=\"what is acknowledged survives the end"));
     CHECK(has("storage.recovered file=\"/tmp/frys_service_"));
-    CHECK(access(database, F_OK) == 0);
+    CHECK(stat(database, &st) == 0 && (st.st_mode & 0777) == 0640);
     ws_fake_reset(end_by_term);
     CHECK_INT(run("storage: {durability: memory}\n", NULL), EXIT_FINE);
     CHECK(has("storage.promise durability=\"what is acknowledged is lost"));
