@@ -8,7 +8,6 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "broker/broker.h"
-#include "broker/recovery.h"
 #include "broker/stats.h"
 #include "daemon/activation.h"
 #include "daemon/build.h"
@@ -16,8 +15,10 @@
 #include "daemon/exit_codes.h"
 #include "daemon/problems.h"
 #include "daemon/process.h"
+#include "daemon/recover.h"
 #include "daemon/watch.h"
-#include "storage/sqlite_store.h"
+#include "storage/store.h"
+#include "storage/store_error.h"
 #include "ws/server.h"
 
 #include <errno.h>
@@ -134,79 +135,17 @@ static bool fail(const char *doing, const char *why)
     return false;
 }
 
-static const char *promise(enum durability d)
-{
-    switch (d) {
-    case DURABILITY_COMMIT:
-        return "what is acknowledged survives the end of the process, but perhaps not a power cut";
-    case DURABILITY_FSYNC:
-        return "what is acknowledged survives the end of the process and a power cut";
-    default: return "what is acknowledged is lost when the process ends";
-    }
-}
-
-/* Is there anything to be stored? */
-static bool wants_store(const struct broker_config *c)
-{
-    bool wanted = c->durability != DURABILITY_MEMORY;
-
-    for (size_t i = 0; i < c->n_topic_durability; i++)
-        wanted |= c->topic_durability[i].durability != DURABILITY_MEMORY;
-    return wanted;
-}
-
-/* A database of another user: most likely of root, who has tried something by hand. */
-static bool may_write(const char *file, struct store_error *err)
-{
-    struct stat st;
-
-    if (access(file, R_OK | W_OK) == 0 || errno != EACCES || stat(file, &st) != 0)
-        return true; /* SQLite says what there is to say */
-    store_error(err,
-                "%s belongs to user %u, and this is user %u: give it, and what is beside it, to "
-                "this one (chown -R %u: %.*s)",
-                file, (unsigned)st.st_uid, (unsigned)geteuid(), (unsigned)geteuid(),
-                (int)(strrchr(file, '/') != NULL ? strrchr(file, '/') - file : 1),
-                strrchr(file, '/') != NULL ? file : ".");
-    return false;
-}
-
 /* Take over what was stored. */
 static bool open_store(struct service *s)
 {
-    const struct config *c = s->config;
-    struct sqlite_store_options o = {.path = c->storage_file, .max_bytes = c->storage_max_bytes};
     struct store_error err = {""};
-    struct recovered recovered;
-    uint64_t begin_ms = now_ms();
-    int rc;
+    const char *doing = "";
 
-    LOG(LOG_INFO, "storage.promise", LOG_TXT("durability", promise(c->broker.durability)),
-        LOG_UINT("topics_with_another", c->broker.n_topic_durability));
-    if (!wants_store(&c->broker))
+    if (!recover_log_promise(s->config))
         return true;
     notify_send(&s->watch.notify, "STATUS=recovering what was stored\nEXTEND_TIMEOUT_USEC=%" PRIu64,
                 UINT64_C(1000000) * RECOVER_S);
-    if (!may_write(c->storage_file, &err))
-        return fail("opening the store", err.text);
-    if (process_make_folder(c->storage_file, ""))
-        s->store = sqlite_store_open(&o, &err);
-    else
-        store_error(&err,
-                    "cannot make the folder of %s: %s; set storage.file to a place that this user "
-                    "can write to, or storage.durability to memory",
-                    c->storage_file, strerror(errno));
-    if (s->store == NULL)
-        return fail("opening the store", err.text);
-    rc = broker_attach(s->broker, s->store, &recovered);
-    if (rc != 0)
-        return fail("recovering what was stored", strerror(-rc));
-    LOG(LOG_INFO, "storage.recovered", LOG_TXT("file", c->storage_file),
-        LOG_UINT("sessions", recovered.sessions),
-        LOG_UINT("subscriptions", recovered.subscriptions), LOG_UINT("queued", recovered.queued),
-        LOG_UINT("inflight", recovered.inflight), LOG_UINT("retained", recovered.retained),
-        LOG_UINT("ms", now_ms() - begin_ms));
-    return true;
+    return recover(s->config, s->broker, &s->store, &doing, &err) || fail(doing, err.text);
 }
 
 static bool open_listeners(struct service *s)
@@ -231,7 +170,7 @@ static bool hand_over_files(const struct config *c)
         return true;
     if (lock_file[0] != '\0' && (rc = process_give(lock_file, c->user)) != 0)
         return fail("giving lock_file to the user in the configuration", strerror(-rc));
-    if (wants_store(&c->broker) && !process_make_folder(c->storage_file, c->user))
+    if (recover_wanted(c) && !process_make_folder(c->storage_file, c->user))
         return fail("making the folder of storage.file", strerror(errno));
     return true;
 }
