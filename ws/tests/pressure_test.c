@@ -333,7 +333,7 @@ static void test_no_memory(void)
             rig_init(&r);
             rig_listen(&r, (enum ws_protocol)i);
             r.broker = broker_new(env_system(), &r.broker_config, NULL, 1, "test");
-            r.server = ws_server_new(r.broker, &r.config, &r.err);
+            r.server = ws_server_new(r.broker, &r.config, NULL, 0, &r.err);
             mem_fail_at(r.broker->shards[0]->mem, n);
             CHECK(ws_server_start(r.server, &r.err));
             for (int k = 0; k < 3; k++)

@@ -191,7 +191,7 @@ static void test_not_started(void)
     rig_listen(&r, WS_PROTOCOL_MQTTS);
     r.config.admin.enabled = true;
     r.broker = broker_new(env_system(), &r.broker_config, NULL, 3, "test");
-    r.server = ws_server_new(r.broker, &r.config, &r.err);
+    r.server = ws_server_new(r.broker, &r.config, NULL, 0, &r.err);
     CHECK(r.server != NULL && rig_port(&r, "mqtts") != 0 && rig_port(&r, "nothing") == 0);
     rig_join(&r);
     CHECK(strstr(ws_versions(), "libwebsockets ") != NULL);
