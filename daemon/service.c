@@ -360,7 +360,7 @@ int service_run(struct config *take_config, const char *file, char *const *env)
     struct service s = {.config = take_config, .file = file, .env = env};
     int code = EXIT_FAILED;
 
-    umask(0027); /* what is stored is not for everybody on this machine */
+    umask(umask(0077) | 0027); /* what we write is not for everybody on this machine */
     block_signals();
     watch_init(&s.watch, env);
     log_start(&s);

@@ -340,11 +340,24 @@ static void test_storage(void)
     CHECK_INT(run("", NULL), EXIT_FINE);
     CHECK(has("storage.promise durability=\"what is acknowledged survives the end"));
     CHECK(has("storage.recovered file=\"/tmp/frys_service_"));
-    CHECK(stat(database, &st) == 0 && (st.st_mode & 0777) == 0640);
+    CHECK(stat(database, &st) == 0 && (st.st_mode & 0777) == 0600);
     ws_fake_reset(end_by_term);
     CHECK_INT(run("storage: {durability: memory}\n", NULL), EXIT_FINE);
     CHECK(has("storage.promise durability=\"what is acknowledged is lost"));
     CHECK(strstr(logged, "storage.recovered") == NULL);
+}
+
+/* What we write is not for everybody; nor for the group, if the operator wants it so. */
+static void test_umask(void)
+{
+    mode_t before = umask(0022);
+
+    ws_fake_reset(end_by_term);
+    CHECK_INT(run("", NULL), EXIT_FINE);
+    CHECK_INT(umask(0077), 0027);
+    ws_fake_reset(end_by_term);
+    CHECK_INT(run("", NULL), EXIT_FINE);
+    CHECK_INT(umask(before), 0077);
 }
 
 static void test_no_storage(void)
@@ -359,7 +372,7 @@ static void test_no_storage(void)
     snprintf(database, sizeof database, "%s/data/frys.db", folder);
 }
 
-TEST_MAIN(test_set_up, test_storage, test_no_storage, test_term, test_second_signal,
+TEST_MAIN(test_set_up, test_storage, test_umask, test_no_storage, test_term, test_second_signal,
           test_fails_to_open, test_fails_to_start, test_fails_to_become, test_ends_by_itself,
           test_status, test_reload, test_reload_refused, test_managed, test_hanging,
           test_passed_wrongly, test_stuck, test_clean_up)
