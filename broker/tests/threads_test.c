@@ -331,7 +331,7 @@ static void test_all_at_once(void)
     stats_read(broker, &s);
     CHECK_INT(s.dropped, 0);
     CHECK_INT(s.sessions, 3 * SHARDS + MOVERS);
-    CHECK(s.sessions_moved >= MOVES);
+    CHECK(s.sessions_moved >= MOVERS); /* far more, when no thread is done before another begins */
     end();
 }
 
