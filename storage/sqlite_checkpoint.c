@@ -4,8 +4,18 @@
  * on, it waits: the rest is little then, because most has been copied already. */
 #include "storage/sqlite_store_priv.h"
 
+#include <errno.h>
+
+static bool no_space(struct sqlite_store *s, int rc)
+{
+    return (rc & 0xff) == SQLITE_FULL ||
+           ((rc & 0xff) == SQLITE_IOERR && sqlite3_system_errno(s->c.db) == ENOSPC);
+}
+
 static void done(struct sqlite_store *s, int rc, int frames, int copied)
 {
+    if (no_space(s, rc))
+        atomic_store(&s->c.full, true);
     if (rc != SQLITE_OK && rc != SQLITE_BUSY)
         return;
     if (frames >= 0)

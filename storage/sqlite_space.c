@@ -45,9 +45,10 @@ uint32_t sqlite__log_pages(const struct sqlite_store *s)
 
 /* ---- the reserve ---- */
 
+/* The log waits for the checkpoint at the size, at the latest at twice the size, that it may have. */
 static uint64_t reserve_bytes(const struct sqlite_store *s)
 {
-    return (uint64_t)s->c.log_pages * SQLITE_WAIT_LOGS * s->page_size;
+    return (uint64_t)s->c.log_pages * SQLITE_WAIT_LOGS * 2 * s->page_size;
 }
 
 static void reserve_path(const struct sqlite_store *s, char *out, size_t size)

@@ -111,6 +111,7 @@ struct checkpointer {
     bool wanted;
     _Atomic uint32_t frames; /* in the log */
     _Atomic uint32_t copied; /* of these, in the file */
+    _Atomic bool full;       /* there was no space to copy to */
     uint32_t log_pages;      /* new ones in the log, until they are copied */
     uint32_t patience;       /* frames at which the writer waits for the checkpoint; writer */
 };

@@ -309,6 +309,10 @@ static void commit(struct sqlite_store *s)
         return;
     }
     committed(s, &g, sqlite__mono_us() - start);
+    if (atomic_exchange(&s->c.full, false)) { /* before the log holds more than the reserve */
+        sqlite__give_up_reserve(s);
+        sqlite__judge(s);
+    }
     if (s->w.reserved)
         sqlite__log_grew(s);
     else
