@@ -14,8 +14,7 @@ static bool no_space(struct sqlite_store *s, int rc)
 
 static void done(struct sqlite_store *s, int rc, int frames, int copied)
 {
-    if (no_space(s, rc))
-        atomic_store(&s->c.full, true);
+    atomic_store(&s->c.full, no_space(s, rc));
     if (rc != SQLITE_OK && rc != SQLITE_BUSY)
         return;
     if (frames >= 0)

@@ -212,7 +212,10 @@ bool sqlite__maintain(struct sqlite_store *s, bool idle)
     if (idle && now - s->w.committed_ms >= IDLE_MS)
         sqlite__checkpoint_soon(s);
     sqlite__reserve(s);
-    sqlite__judge(s);
+    if (s->w.taken == NULL) { /* else what waits to be tried again is what tells */
+        sqlite__judge(s);
+        s->w.failures = 0;
+    }
     return fifo_count(&s->w.ended_queue) > 0 || has_expired(s) || (idle && wants_vacuum(s));
 }
 

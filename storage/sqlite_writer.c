@@ -309,7 +309,9 @@ static void commit(struct sqlite_store *s)
         return;
     }
     committed(s, &g, sqlite__mono_us() - start);
-    if (atomic_exchange(&s->c.full, false)) { /* before the log holds more than the reserve */
+    if (atomic_load(&s->c.full)) /* is it still? */
+        sqlite__checkpoint_now(s);
+    if (atomic_load(&s->c.full)) { /* before the log holds more than the reserve */
         sqlite__give_up_reserve(s);
         sqlite__judge(s);
     }
