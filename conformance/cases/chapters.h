@@ -14,7 +14,23 @@
 #define EARLY_US 50000u
 
 /* In the order in which they run. */
-#define CHAPTERS(X) X(format)
+#define CHAPTERS(X) \
+    X(format)       \
+    X(connect)      \
+    X(session)      \
+    X(will)         \
+    X(keepalive)    \
+    X(limits)       \
+    X(alias)        \
+    X(publish)      \
+    X(retained)     \
+    X(subscribe)    \
+    X(qos)          \
+    X(topic)        \
+    X(shared)       \
+    X(disconnect)   \
+    X(auth)         \
+    X(errors)
 
 #define X(name) extern const struct chapter chapter_##name;
 CHAPTERS(X)
