@@ -30,7 +30,12 @@
     X(shared)       \
     X(disconnect)   \
     X(auth)         \
-    X(errors)
+    X(errors)       \
+    X(ws_handshake) \
+    X(ws_frames)    \
+    X(ws_mqtt)      \
+    X(ws_deflate)   \
+    X(expected)
 
 #define X(name) extern const struct chapter chapter_##name;
 CHAPTERS(X)
