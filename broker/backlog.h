@@ -1,9 +1,9 @@
 /* backlog: queued messages of a session that are in the store only, and how they come back: a page
- * at a time, when the client is there to take them. After a restart that is the whole queue, and the
- * bodies of what was in flight.
+ * at a time, when the client is there to take them. After a restart that is the whole queue, and
+ * the bodies of what was in flight.
  *
- * The queue is then in three parts: what has been read (flow.queue), what has not (the backlog), and
- * what has come since (backlog.later). */
+ * The queue is then in three parts: what has been read (flow.queue), what has not (the backlog),
+ * and what has come since (backlog.later). */
 #ifndef BROKER_BACKLOG_H
 #define BROKER_BACKLOG_H
 #include "base/fifo.h"

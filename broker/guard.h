@@ -3,8 +3,8 @@
  * The publisher's shard stores the packet identifier, other shards store deliveries: not in one
  * batch, and the broker may die between two. So the identifier is stored last, when all deliveries
  * are; until that is committed too they are guarded: not sent, and void after a crash, because the
- * publisher, who has heard no PUBREC, will then send the message again (storage/store.h). When it is
- * committed every shard is told that messages of this one are released up to that uid. */
+ * publisher, who has heard no PUBREC, will then send the message again (storage/store.h). When it
+ * is committed every shard is told that messages of this one are released up to that uid. */
 #ifndef BROKER_GUARD_H
 #define BROKER_GUARD_H
 #include "base/fifo.h"
@@ -38,8 +38,8 @@ static inline bool guard_idle(const struct guard *g)
     return fifo_count(&g->staged) == 0 && fifo_count(&g->received) == 0;
 }
 
-/* A session that comes back, here or on another shard, may have messages among those that are staged
- * now: note that in its messages. Until guard_clear() no PUBREC of it may go out. */
+/* A session that comes back, here or on another shard, may have messages among those that are
+ * staged now: note that in its messages. Until guard_clear() no PUBREC of it may go out. */
 void guard_note(struct session *s);
 bool guard_clear(const struct session *s);
 

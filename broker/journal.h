@@ -1,10 +1,11 @@
 /* journal: what a shard has to make durable, until the store (storage/store.h) has it.
  *
- * Records are collected in memory, submitted as one batch at the end of a turn, and committed by the
- * store. While a batch is on its way the next one is being collected: the busier the broker, the
- * larger the batches. Deliveries stay plain structs until their batch leaves: one that its client
- * acknowledges before that costs no more than a mark, and never reaches the store. Where clients
- * acknowledge quickly, a batch on which nobody but they can hurry therefore waits a little for them.
+ * Records are collected in memory, submitted as one batch at the end of a turn, and committed by
+ * the store. While a batch is on its way the next one is being collected: the busier the broker,
+ * the larger the batches. Deliveries stay plain structs until their batch leaves: one that its
+ * client acknowledges before that costs no more than a mark, and never reaches the store. Where
+ * clients acknowledge quickly, a batch on which nobody but they can hurry therefore waits a little
+ * for them.
  *
  * Acknowledgements: an answer that may be sent only when something is durable waits for the turn in
  * which that was recorded (shard_done_turn()): until all of it is committed, or no longer needed.

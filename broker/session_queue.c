@@ -1,6 +1,6 @@
-/* session_queue: messages that wait for their session: for its client to come, to acknowledge what it
- * has, or to read. The queue has a part in memory, then perhaps one in the store only, then what has
- * come since (backlog.h). */
+/* session_queue: messages that wait for their session: for its client to come, to acknowledge what
+ * it has, or to read. The queue has a part in memory, then perhaps one in the store only, then what
+ * has come since (backlog.h). */
 #include "base/assert.h"
 #include "base/mem.h"
 #include "broker/backlog.h"

@@ -45,7 +45,7 @@ uint32_t sqlite__log_pages(const struct sqlite_store *s)
 
 /* ---- the reserve ---- */
 
-/* The log waits for the checkpoint at the size, at the latest at twice the size, that it may have. */
+/* The log waits for the checkpoint at the size that it may have, at the latest at twice that. */
 static uint64_t reserve_bytes(const struct sqlite_store *s)
 {
     return (uint64_t)s->c.log_pages * SQLITE_WAIT_LOGS * 2 * s->page_size;

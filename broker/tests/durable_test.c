@@ -589,8 +589,8 @@ static void test_expiry_in_store(void)
 
 /* ---- shared subscriptions ---- */
 
-/* What a member has not completed goes to another when its session ends, wherever it is kept; and is
- * never lost on the way. */
+/* What a member has not completed goes to another when its session ends, wherever it is kept; and
+ * is never lost on the way. */
 static void give_back(unsigned shards, bool in_store, bool crash)
 {
     struct stored s;

@@ -160,7 +160,7 @@ void subscriber_answers(struct subscriber *s, unsigned n)
     memmove(s->acks, s->acks + sent, s->n_acks * sizeof s->acks[0]);
 }
 
-/* What the old connection has brought is read, or lost; it is closed by the client, or left alone. */
+/* What the old connection has brought is read or lost; the client closes it, or leaves it alone. */
 void subscriber_moves(struct players *w, struct subscriber *s)
 {
     struct connect_options o = {

@@ -1,5 +1,5 @@
 /* retained_test: retained messages: which of them a subscription gets, and when; how long they
- * stay; that all shards have the same.                                  [v5 3.3.1.3] [v3 3.3.1.3] */
+ * stay; that all shards have the same.                                 [v5 3.3.1.3] [v3 3.3.1.3] */
 #include "base/mem.h"
 #include "base/test.h"
 #include "broker/message.h"
@@ -339,7 +339,7 @@ static void test_many_to_a_slow_client(void)
 #define MOVING 600
 
 /* Topics are set again and removed while they are being sent: a subscriber never gets the older
- * after the newer, and what it has got last is what there is [v5 MQTT-3.3.1-9 ff.]. */
+ * after the newer, and what it has got last is what there is [v5 MQTT-3.3.1-9]. */
 static void test_changed_meanwhile(void)
 {
     struct net n;

@@ -21,7 +21,8 @@ static void feed_payload(struct client *c, const char *topic, const uint8_t *pay
 
 /* ---- acknowledgements ---- */
 
-/* Only when the other shard has dealt with it [v5 MQTT-4.3.2-4 ff.]. */
+/* Only when the other shard has dealt with it [v5 MQTT-4.3.2-4]
+ * [v5 MQTT-4.3.3-8]. */
 static void test_acknowledged_late(void)
 {
     for (uint8_t qos = 1; qos <= 2; qos++) {
