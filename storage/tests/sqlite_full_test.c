@@ -101,7 +101,7 @@ static void clients_make_room(void)
     MUST(db_commit(&d) && d.s->ops->health(d.s) == STORE_FAILING);
     db_close(&d);
     MUST(db_open(&d));
-    MUST(!db_stats(&d).set_aside);
+    MUST(db_stats(&d).set_aside[0] == '\0');
     what.after_uid = uid - 2;
     p = read_page(&d.w, d.s, &what);
     MUST(p != NULL && p->records.records == 1 && p->end); /* what waited is there */
