@@ -127,9 +127,10 @@ struct group {
 static struct group form_group(const struct sqlite_store *s)
 {
     struct group g = {.end = s->w.taken};
+    size_t most = s->w.failures > 0 ? 0 : TRANSACTION_BYTES; /* what may be too much, bit by bit */
 
     while (g.end != NULL &&
-           (g.batches == 0 || s->w.squeeze || g.bytes + g.end->batch.len <= TRANSACTION_BYTES)) {
+           (g.batches == 0 || s->w.squeeze || g.bytes + g.end->batch.len <= most)) {
         g.bytes += g.end->batch.len;
         g.batches++;
         g.records += g.end->batch.records;
@@ -301,6 +302,7 @@ static void failed(struct sqlite_store *s, int rc)
 static void commit(struct sqlite_store *s)
 {
     struct group g = form_group(s);
+    bool was_failing = s->w.failures > 0;
     uint64_t start = sqlite__mono_us();
     int rc = s->w.squeeze ? commit_squeezed(s, &g) : sqlite__transact(s, g.sync, apply_group, &g);
 
@@ -309,7 +311,7 @@ static void commit(struct sqlite_store *s)
         return;
     }
     committed(s, &g, sqlite__mono_us() - start);
-    if (atomic_exchange(&s->c.full, false)) { /* before the log holds more than the reserve */
+    if (atomic_exchange(&s->c.full, false) && !was_failing) { /* else it was about what is over */
         sqlite__give_up_reserve(s);
         sqlite__judge(s);
     }

@@ -164,9 +164,17 @@ static void on_small_disk(void (*test)(void))
     db_fini(&d);
 }
 
+/* The log is written faster than it can be copied to the file. */
+static void clients_make_room_slowly(void)
+{
+    fault_vfs_slow(50);
+    clients_make_room();
+}
+
 static void test_clients_make_room(void)
 {
     on_small_disk(clients_make_room);
+    on_small_disk(clients_make_room_slowly);
 }
 
 static void test_space_returns(void)

@@ -431,7 +431,7 @@ static void test_log_is_bounded(void)
         most = db_stats(&d).log_bytes > most ? db_stats(&d).log_bytes : most;
     }
     written = 60 * 100 * sizeof(char[4096]);
-    CHECK(most > 200 * 4096 && most < 1200 * 4096 && most < written / 4);
+    CHECK(most > 100 * 4096 && most < 1200 * 4096 && most < written / 4);
     teardown();
 }
 
