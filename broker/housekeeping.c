@@ -9,6 +9,7 @@
 #include "broker/router.h"
 #include "broker/shard.h"
 #include "broker/stats.h"
+#include "storage/store.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -93,7 +94,8 @@ static int64_t field_of(const struct stats *s, const struct row *r)
     return v;
 }
 
-/* Retained, and only when it has changed: an idle broker publishes its uptime and nothing else. */
+/* Retained, and only when it has changed: an idle broker publishes its uptime and nothing else. An
+ * empty value removes the topic. */
 static void publish(struct shard *sh, const char *topic, const char *value)
 {
     char name[128];
@@ -104,7 +106,7 @@ static void publish(struct shard *sh, const char *topic, const char *value)
     pub.topic = (struct mqtt_str){(const uint8_t *)name, (uint32_t)strlen(name)};
     pub.payload = (struct mqtt_str){(const uint8_t *)value, (uint32_t)strlen(value)};
     before = retained_get(sh, pub.topic);
-    if (before != NULL && mqtt_str_eq(message_payload(before), pub.payload))
+    if (before != NULL ? mqtt_str_eq(message_payload(before), pub.payload) : value[0] == '\0')
         return;
     router_publish(sh, &pub);
     publication_done(&pub, sh->mem);
@@ -131,6 +133,16 @@ static void publish_load(struct housekeeping *h, unsigned row, unsigned span, do
     publish(h->sh, topic, value);
 }
 
+/* What is wrong with it: nothing may need to be done, but somebody has to know. */
+static void publish_store(struct shard *sh, struct store *store)
+{
+    struct store_stats s;
+
+    store->ops->stats(store, &s);
+    publish(sh, "storage/error", s.error);
+    publish(sh, "storage/set_aside", s.set_aside);
+}
+
 static void publish_all(struct housekeeping *h, const struct stats *s)
 {
     struct shard *sh = h->sh;
@@ -154,6 +166,8 @@ static void publish_all(struct housekeeping *h, const struct stats *s)
         snprintf(text, sizeof text, "drops/%s", drop_label((enum drop_reason)i));
         publish_number(sh, text, s->drops[i]);
     }
+    if (sh->broker->store != NULL)
+        publish_store(sh, sh->broker->store);
 }
 
 static void on_sys_timer(struct timer *t)

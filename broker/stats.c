@@ -79,7 +79,8 @@ static void say_store(struct text *t, struct store *store)
     one(t, "frys_store_failing", GAUGE, "1 while the store cannot write",
         store->ops->health(store) == STORE_FAILING);
     one(t, "frys_store_set_aside", GAUGE,
-        "1 when the store was found damaged at the start, moved aside and begun anew", s.set_aside);
+        "1 when the store was found damaged at the start, moved aside and begun anew",
+        s.set_aside[0] != '\0');
     one(t, "frys_store_commits_total", COUNTER, "Transactions committed", s.commits);
     one(t, "frys_store_failures_total", COUNTER, "Transactions that failed and were tried again",
         s.failures);

@@ -9,6 +9,7 @@
 #include "daemon/problems.h"
 #include "daemon/process.h"
 #include "daemon/service.h"
+#include "daemon/store_commands.h"
 #include "daemon/tree.h"
 #include "ws/server.h"
 
@@ -51,10 +52,9 @@ static struct config *load(enum command command, const char *file)
     return config;
 }
 
-static int with_config(enum command command, const char *file)
+static int with_config(enum command command, const char *file, const char *operand)
 {
     struct config *config = load(command, file);
-
     int code = EXIT_FINE;
 
     if (config == NULL)
@@ -63,6 +63,10 @@ static int with_config(enum command command, const char *file)
         return service_run(config, file, environ);
     if (command == COMMAND_PRINT_CONFIG)
         print_config(config, stdout);
+    else if (command == COMMAND_IMPORT_STORE)
+        code = store_commands_import(config, operand, stdout, stderr);
+    else if (command == COMMAND_IMPORT_MOSQUITTO)
+        code = store_commands_import_mosquitto(config, operand, stdout, stderr);
     else if (command == COMMAND_HEALTHCHECK)
         code = health_ask(&config->ws.admin, stdout, stderr) ? EXIT_FINE : EXIT_FAILED;
     else
@@ -85,6 +89,10 @@ int main(int argc, char **argv)
     case COMMAND_PRINT_REFERENCE: print_reference(stdout); return EXIT_FINE;
     case COMMAND_PRINT_MANUAL: print_manual(stdout); return EXIT_FINE;
     case COMMAND_PRINT_CONFIG_MANUAL: print_config_manual(stdout); return EXIT_FINE;
-    default: return with_config(arguments.command, config_find_file(arguments.file, environ));
+    case COMMAND_CHECK_STORE: return store_commands_check(arguments.operand, stdout, stderr);
+    case COMMAND_EXPORT_STORE: return store_commands_export(arguments.operand, stdout, stderr);
+    default:
+        return with_config(arguments.command, config_find_file(arguments.file, environ),
+                           arguments.operand);
     }
 }

@@ -97,11 +97,15 @@ static const char origin[] = ".\\\" Made by frysd %s; a test compares the two.\n
 
 static void print_commands(FILE *out)
 {
-    const char *name, *help;
+    const char *name, *operand, *help;
 
     print_item("-c *FILE*", "The configuration.", out);
-    for (size_t i = 0; (name = arguments_command(i, &help)) != NULL; i++)
-        print_item(name, help, out);
+    for (size_t i = 0; (name = arguments_command(i, &operand, &help)) != NULL; i++) {
+        char tag[64];
+
+        snprintf(tag, sizeof tag, operand != NULL ? "%s *%s*" : "%s", name, operand);
+        print_item(tag, help, out);
+    }
 }
 
 static void print_exit_codes(FILE *out)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <libgen.h>
 #include <pwd.h>
 #include <sched.h>
 #include <stddef.h>
@@ -69,6 +70,19 @@ int process_give(const char *file, const char *user)
     if (entry == NULL)
         return -ENOENT;
     return lchown(file, entry->pw_uid, entry->pw_gid) == 0 ? 0 : -errno;
+}
+
+int process_give_to_folder_owner(const char *file)
+{
+    char *folder = alloc_text(str_from(file));
+    struct stat st;
+    int rc = 0;
+
+    if (geteuid() == 0)
+        rc =
+            stat(dirname(folder), &st) == 0 && lchown(file, st.st_uid, st.st_gid) == 0 ? 0 : -errno;
+    free(folder);
+    return rc;
 }
 
 static bool make_folder(const char *path, const char *owner)

@@ -27,4 +27,8 @@ bool process_make_folder(const char *file, const char *owner);
 
 /* Give a file of ours to a user and his group. 0 or -errno. */
 int process_give(const char *file, const char *user);
+
+/* Give a file of ours to whoever has the folder that it is in. Only when running as root. 0 or
+ * -errno. */
+int process_give_to_folder_owner(const char *file);
 #endif

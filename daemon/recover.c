@@ -65,20 +65,19 @@ static bool may_write(const char *file, struct store_error *err)
     return false;
 }
 
-static bool open_store(const struct config *c, struct store **out, struct store_error *err)
+struct store *recover_open(const struct config *c, struct store_error *err)
 {
     struct sqlite_store_options o = {.path = c->storage_file, .max_bytes = c->storage_max_bytes};
 
     if (!may_write(c->storage_file, err))
-        return false;
+        return NULL;
     if (process_make_folder(c->storage_file, ""))
-        *out = sqlite_store_open(&o, err);
-    else
-        store_error(err,
-                    "cannot make the folder of %s: %s; set storage.file to a place that this user "
-                    "can write to, or storage.durability to memory",
-                    c->storage_file, strerror(errno));
-    return *out != NULL;
+        return sqlite_store_open(&o, err);
+    store_error(err,
+                "cannot make the folder of %s: %s; set storage.file to a place that this user "
+                "can write to, or storage.durability to memory",
+                c->storage_file, strerror(errno));
+    return NULL;
 }
 
 bool recover(const struct config *c, struct broker *b, struct store **out, const char **out_doing,
@@ -89,7 +88,8 @@ bool recover(const struct config *c, struct broker *b, struct store **out, const
     int rc;
 
     *out_doing = "opening the store";
-    if (!open_store(c, out, err))
+    *out = recover_open(c, err);
+    if (*out == NULL)
         return false;
     *out_doing = "recovering what was stored";
     rc = broker_attach(b, *out, &recovered);

@@ -14,6 +14,9 @@ bool recover_wanted(const struct config *c);
 /* Log what an acknowledgement promises; returns recover_wanted(). */
 bool recover_log_promise(const struct config *c);
 
+/* Open the store; makes its folder. NULL with *err set. */
+struct store *recover_open(const struct config *c, struct store_error *err);
+
 /* Open the store and take over what is in it, before any shard runs. *out is the caller's to close
  * behind the broker's end, on failure, too, if it is set. False with what was being done in
  * *out_doing and *err. */

@@ -74,6 +74,8 @@ static void print_introduction(FILE *out)
           "| `frysd --healthcheck -c FILE` | asks the daemon with this configuration whether it is "
           "well |\n"
           "| `frysd --print-reference` | prints this page |\n"
+          "| `frysd --check-store FILE`, `--export-store FILE`, `--import-store FILE`, "
+          "`--import-mosquitto FILE` | [storage.md](storage.md) tells |\n"
           "\n"
           "## A file\n"
           "\n"

@@ -22,7 +22,8 @@ struct import_counts {
 typedef int import_read_fn(const char *path, const struct import_rules *rules, store_record_fn *fn,
                            void *arg, uint64_t *out_skipped, struct store_error *err);
 
-/* Lines of JSON, as the export writes them (storage/json_record.h). */
+/* Lines of JSON, as the export writes them (storage/json_record.h). path "-": standard input, from
+ * its first byte on; so it has to be a file. */
 int import_read_json(const char *path, const struct import_rules *rules, store_record_fn *fn,
                      void *arg, uint64_t *out_skipped, struct store_error *err);
 

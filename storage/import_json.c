@@ -6,9 +6,11 @@
 #include "storage/json_record.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct json_file {
     const char *path;
@@ -109,16 +111,28 @@ static int take_lines(struct json_file *f, FILE *in)
     return rc;
 }
 
+static FILE *open_input(const char *path, struct json_file *f)
+{
+    int fd;
+
+    f->path = path;
+    if (strcmp(path, "-") != 0)
+        return fopen(path, "re");
+    f->path = "standard input";
+    fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+    return fd >= 0 && lseek(fd, 0, SEEK_SET) == 0 ? fdopen(fd, "r") : NULL;
+}
+
 int import_read_json(const char *path, const struct import_rules *rules, store_record_fn *fn,
                      void *arg, uint64_t *out_skipped, struct store_error *err)
 {
-    struct json_file f = {.path = path, .rules = rules, .fn = fn, .arg = arg, .err = err};
-    FILE *in = fopen(path, "re");
+    struct json_file f = {.rules = rules, .fn = fn, .arg = arg, .err = err};
+    FILE *in = open_input(path, &f);
     int rc;
 
     *out_skipped = 0;
     if (in == NULL)
-        return store_error(err, "cannot open %s: %s", path, strerror(errno));
+        return store_error(err, "cannot open %s: %s", f.path, strerror(errno));
     f.mem = mem_new();
     if (f.mem == NULL) {
         fclose(in);

@@ -666,3 +666,8 @@ void memory_store_fail(struct store *s, const char *why)
             tell(m, i);
     commit_all(m);
 }
+
+void memory_store_set_aside(struct store *s, const char *name)
+{
+    snprintf(memory(s)->stats.set_aside, sizeof memory(s)->stats.set_aside, "%s", name);
+}

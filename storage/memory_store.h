@@ -16,4 +16,7 @@ void memory_store_hold(struct store *s, bool hold);
 /* Be a store that cannot write, for this reason; NULL: it can again. What is submitted meanwhile
  * waits. */
 void memory_store_fail(struct store *s, const char *why);
+
+/* Say that there was another store, damaged, that was moved to this name. */
+void memory_store_set_aside(struct store *s, const char *name);
 #endif

@@ -215,7 +215,7 @@ sqlite3 *schema__connect_to_read(const char *path, struct store_error *err)
     sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (number_of(db, "PRAGMA application_id", &id) != SQLITE_OK ||
         number_of(db, "PRAGMA user_version", &version) != SQLITE_OK ||
-        exec(db, "PRAGMA query_only = ON") != SQLITE_OK)
+        exec(db, "PRAGMA query_only = ON; BEGIN") != SQLITE_OK)
         store_error(err, "%s cannot be read: %s", path, sqlite3_errmsg(db));
     else if (id != SCHEMA_APPLICATION_ID)
         store_error(err, "%s is no store of Frys", path);

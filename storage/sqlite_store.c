@@ -176,7 +176,7 @@ static void stats(struct store *store, struct store_stats *out)
     *out = s->stats;
     pthread_mutex_unlock(&s->lock);
     out->log_bytes = (uint64_t)atomic_load(&s->c.frames) * (s->page_size + 24); /* frame header */
-    out->set_aside = s->set_aside;
+    memcpy(out->set_aside, s->set_aside, sizeof out->set_aside);
 }
 
 /* ---- the file ---- */
@@ -220,7 +220,7 @@ static int set_aside(struct sqlite_store *s, const char *why, struct store_error
 
     if (schema__set_aside(s->path, why, name, sizeof name, err) != 0)
         return -1;
-    s->set_aside = true;
+    snprintf(s->set_aside, sizeof s->set_aside, "%.255s", name);
     LOG(LOG_ERROR, "store.set_aside", LOG_TXT("file", s->path), LOG_TXT("moved_to", name),
         LOG_TXT("reason", reason.text));
     return 0;

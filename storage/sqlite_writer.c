@@ -127,9 +127,10 @@ struct group {
 static struct group form_group(const struct sqlite_store *s)
 {
     struct group g = {.end = s->w.taken};
+    size_t most = s->w.failures > 0 ? 0 : TRANSACTION_BYTES; /* what may be too much, bit by bit */
 
     while (g.end != NULL &&
-           (g.batches == 0 || s->w.squeeze || g.bytes + g.end->batch.len <= TRANSACTION_BYTES)) {
+           (g.batches == 0 || s->w.squeeze || g.bytes + g.end->batch.len <= most)) {
         g.bytes += g.end->batch.len;
         g.batches++;
         g.records += g.end->batch.records;

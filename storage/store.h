@@ -184,8 +184,9 @@ struct store_stats {
     uint64_t log_bytes;         /* write-ahead log */
     uint64_t pages;             /* read for sessions that came back */
     uint64_t expired;           /* deliveries removed because their message had expired */
-    bool set_aside;             /* the store was found damaged at the start, and begun anew */
-    char error[256];            /* what fails; "" when nothing does */
+    char set_aside[256]; /* the store was found damaged at the start, moved to this name, and begun
+                            anew; "" */
+    char error[256];     /* what fails; "" when nothing does */
 };
 
 struct store_ops {

@@ -380,6 +380,30 @@ static void test_page_with_store(void)
     stored_fini(&s);
 }
 
+static void test_store(void)
+{
+    struct housekeeping *h;
+    struct stored s;
+
+    stored_init(&s, 1, NULL);
+    h = housekeeping_new(s.n.broker->shards[0]);
+    net_run(&s.n);
+    CHECK(sys(&s.n, 0, "storage/error") == NULL && sys(&s.n, 0, "storage/set_aside") == NULL);
+    memory_store_set_aside(s.store, "frys.db.damaged-2026");
+    memory_store_fail(s.store, "no space left");
+    net_sleep(&s.n, 10000);
+    CHECK_SYS(&s.n, "storage/error", "no space left");
+    CHECK_SYS(&s.n, "storage/set_aside", "frys.db.damaged-2026");
+    stats_prometheus(s.n.broker, page, sizeof page);
+    CHECK_INT(sample("frys_store_set_aside"), 1);
+    memory_store_fail(s.store, NULL);
+    net_sleep(&s.n, 10000);
+    CHECK(sys(&s.n, 0, "storage/error") == NULL);
+    CHECK_SYS(&s.n, "storage/set_aside", "frys.db.damaged-2026");
+    housekeeping_free(s.n.broker->shards[0], &h);
+    stored_fini(&s);
+}
+
 /* Sums over shards; negative shares cancel out. */
 static void test_sums(void)
 {
@@ -404,4 +428,4 @@ static void test_sums(void)
 }
 
 TEST_MAIN(test_values, test_changes_only, test_interval, test_loads, test_page,
-          test_page_with_store, test_page_too_long, test_sums)
+          test_page_with_store, test_store, test_page_too_long, test_sums)

@@ -38,6 +38,7 @@ class Frysd:
 
     def __init__(self, binary, config=None):
         self.binary = os.path.abspath(binary)
+        self.prefix = []  # command that runs it
         self.folder = tempfile.mkdtemp(prefix="frys-faults-")
         self.log_name = os.path.join(self.folder, "frysd.log")
         self.process = None
@@ -63,7 +64,7 @@ class Frysd:
 
         with open(self.log_name, "a") as log:
             self.process = subprocess.Popen(
-                [self.binary, "-c", self.write_config(), *arguments], stderr=log,
+                [*self.prefix, self.binary, "-c", self.write_config(), *arguments], stderr=log,
                 env={**os.environ, **(env or {})}, preexec_fn=limit)
 
     def start(self, *arguments, **options):
@@ -118,11 +119,15 @@ class Frysd:
         self.process.send_signal(signal.SIGTERM)
         return self.wait()
 
+    def page(self, path):
+        """Text of a page for operators."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['admin']}{path}",
+                                    timeout=30) as page:
+            return page.read().decode()
+
     def metric(self, name):
         """A number of /metrics; the sum, where it has labels."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['admin']}/metrics",
-                                    timeout=30) as page:
-            found = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", page.read().decode(), re.M)
+        found = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", self.page("/metrics"), re.M)
         return sum(float(n) for n in found)
 
     def wait_metric(self, name, wanted, timeout_s=30):

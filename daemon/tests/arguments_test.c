@@ -8,22 +8,36 @@
 static const struct {
     const char *argv[6];
     enum command command;
-    const char *file, *error;
+    const char *file, *error, *operand;
 } rows[] = {
-    {{"frysd"}, COMMAND_RUN, NULL, NULL},
-    {{"frysd", "-c", "x"}, COMMAND_RUN, "x", NULL},
-    {{"frysd", "--check", "-c", "x"}, COMMAND_CHECK, "x", NULL},
-    {{"frysd", "-c", "x", "--print-config"}, COMMAND_PRINT_CONFIG, "x", NULL},
-    {{"frysd", "--print-reference"}, COMMAND_PRINT_REFERENCE, NULL, NULL},
-    {{"frysd", "--print-manual"}, COMMAND_PRINT_MANUAL, NULL, NULL},
-    {{"frysd", "--print-config-manual"}, COMMAND_PRINT_CONFIG_MANUAL, NULL, NULL},
-    {{"frysd", "--healthcheck", "-c", "x"}, COMMAND_HEALTHCHECK, "x", NULL},
-    {{"frysd", "--version"}, COMMAND_VERSION, NULL, NULL},
-    {{"frysd", "--help"}, COMMAND_HELP, NULL, NULL},
-    {{"frysd", "-h"}, COMMAND_HELP, NULL, NULL},
-    {{"frysd", "-c"}, COMMAND_RUN, NULL, "frysd: a file must follow -c; see frysd --help\n"},
-    {{"frysd", "-x"}, COMMAND_RUN, NULL, "frysd: unknown argument -x; see frysd --help\n"},
-    {{"frysd", "a.yaml"}, COMMAND_RUN, NULL, "frysd: unknown argument a.yaml; see frysd --help\n"},
+    {{"frysd"}, COMMAND_RUN, NULL, NULL, NULL},
+    {{"frysd", "-c", "x"}, COMMAND_RUN, "x", NULL, NULL},
+    {{"frysd", "--check", "-c", "x"}, COMMAND_CHECK, "x", NULL, NULL},
+    {{"frysd", "-c", "x", "--print-config"}, COMMAND_PRINT_CONFIG, "x", NULL, NULL},
+    {{"frysd", "--print-reference"}, COMMAND_PRINT_REFERENCE, NULL, NULL, NULL},
+    {{"frysd", "--print-manual"}, COMMAND_PRINT_MANUAL, NULL, NULL, NULL},
+    {{"frysd", "--print-config-manual"}, COMMAND_PRINT_CONFIG_MANUAL, NULL, NULL, NULL},
+    {{"frysd", "--healthcheck", "-c", "x"}, COMMAND_HEALTHCHECK, "x", NULL, NULL},
+    {{"frysd", "--check-store", "s"}, COMMAND_CHECK_STORE, NULL, NULL, "s"},
+    {{"frysd", "--export-store", "-c"}, COMMAND_EXPORT_STORE, NULL, NULL, "-c"},
+    {{"frysd", "--import-store", "-", "-c", "x"}, COMMAND_IMPORT_STORE, "x", NULL, "-"},
+    {{"frysd", "-c", "x", "--import-mosquitto", "s"}, COMMAND_IMPORT_MOSQUITTO, "x", NULL, "s"},
+    {{"frysd", "--check-store", "s", "--check"}, COMMAND_CHECK, NULL, NULL, NULL},
+    {{"frysd", "--check-store"},
+     COMMAND_RUN,
+     NULL,
+     "frysd: a file must follow --check-store; see frysd --help\n",
+     NULL},
+    {{"frysd", "--version"}, COMMAND_VERSION, NULL, NULL, NULL},
+    {{"frysd", "--help"}, COMMAND_HELP, NULL, NULL, NULL},
+    {{"frysd", "-h"}, COMMAND_HELP, NULL, NULL, NULL},
+    {{"frysd", "-c"}, COMMAND_RUN, NULL, "frysd: a file must follow -c; see frysd --help\n", NULL},
+    {{"frysd", "-x"}, COMMAND_RUN, NULL, "frysd: unknown argument -x; see frysd --help\n", NULL},
+    {{"frysd", "a.yaml"},
+     COMMAND_RUN,
+     NULL,
+     "frysd: unknown argument a.yaml; see frysd --help\n",
+     NULL},
 };
 
 static void test_rows(void)
@@ -46,6 +60,8 @@ static void test_rows(void)
         CHECK_ROW_INT(i, got.command, rows[i].command);
         CHECK_ROW(i, (got.file == NULL) == (rows[i].file == NULL));
         CHECK_ROW(i, got.file == NULL || strcmp(got.file, rows[i].file) == 0);
+        CHECK_ROW(i, (got.operand == NULL) == (rows[i].operand == NULL));
+        CHECK_ROW(i, got.operand == NULL || strcmp(got.operand, rows[i].operand) == 0);
     }
 }
 
@@ -57,6 +73,8 @@ static void test_help(void)
 
     arguments_help(out);
     fclose(out);
+    CHECK(strstr(text, "\n  --check                   say ") != NULL);
+    CHECK(strstr(text, "\n  --import-mosquitto FILE   read ") != NULL);
     CHECK(strstr(text, "--print-config") != NULL && strstr(text, FRYS_CONFIG_FILE) != NULL);
 #define X(code, name, what) CHECK(strstr(text, "\n  " #code "  " what "\n") != NULL);
     EXIT_CODES(X)

@@ -85,6 +85,12 @@ static void test_make_folder(void)
         CHECK(belongs(folder, owner, 0700));
     }
     CHECK_INT(process_give(folder, "there is no such user"), -ENOENT);
+    if (geteuid() == 0) {
+        CHECK_INT(process_give(path, "root"), 0);
+        CHECK_INT(process_give_to_folder_owner(path), 0);
+        CHECK(belongs(path, getpwnam("nobody"), 0750));
+        CHECK_INT(process_give_to_folder_owner("/nowhere/file"), -ENOENT);
+    }
     CHECK(rmdir(file) == 0 && rmdir(path) == 0 && rmdir(folder) == 0);
 }
 

@@ -34,6 +34,7 @@ struct fault_file {
     sqlite3_file base;
     struct watched *watched; /* NULL: not watched */
     sqlite3_file *real;
+    bool is_database;
 };
 
 static struct {
@@ -44,6 +45,7 @@ static struct {
     bool for_ever, happened, watching, dead, sync;
     struct watched files[FILES];
     int n_files;
+    _Atomic unsigned slow_us;
 } f = {.lock = PTHREAD_MUTEX_INITIALIZER, .at = NO_FAULT};
 
 static struct fault_file *file_of(sqlite3_file *file)
@@ -216,6 +218,8 @@ static int x_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 
     struct fault_file *ff = file_of(file);
     int rc = SQLITE_OK;
 
+    if (ff->is_database && f.slow_us != 0)
+        usleep(f.slow_us);
     pthread_mutex_lock(&f.lock);
     if (f.dead) {
         rc = SQLITE_IOERR_WRITE;
@@ -346,7 +350,8 @@ static int x_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int fl
     int rc;
 
     (void)vfs;
-    *ff = (struct fault_file){.real = (sqlite3_file *)(ff + 1)};
+    *ff = (struct fault_file){.real = (sqlite3_file *)(ff + 1),
+                              .is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0};
     pthread_mutex_lock(&f.lock);
     if (f.watching && name != NULL && (flags & kept) != 0)
         ff->watched = watch_file(name);
@@ -403,6 +408,11 @@ void fault_vfs_set(enum fault_vfs_how how, uint64_t at, bool for_ever)
     f.happened = false;
     f.count = 0;
     pthread_mutex_unlock(&f.lock);
+}
+
+void fault_vfs_slow(unsigned us)
+{
+    f.slow_us = us;
 }
 
 void fault_vfs_heal(void)

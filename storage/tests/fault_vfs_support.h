@@ -27,6 +27,9 @@ void fault_vfs_register(bool sync);
  * are writes, truncations and syncs. */
 void fault_vfs_set(enum fault_vfs_how how, uint64_t at, bool for_ever);
 
+/* From now on each write to a database, but not to its log, takes so long; 0: as usual. */
+void fault_vfs_slow(unsigned us);
+
 /* All is well again. */
 void fault_vfs_heal(void);
 
