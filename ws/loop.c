@@ -8,8 +8,11 @@
 #include "broker/shard.h"
 #include "ws/ws_priv.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_ROUNDS    2    /* looks for more input before what there is goes out */
 #define KILL_GRACE_MS 1000 /* after the drain's deadline, for Close frames to go out */
@@ -291,8 +294,21 @@ static void init_handles(struct ws_loop *l)
     uv_check_start(&l->check, on_check);
 }
 
+/* libwebsockets wants it, and does not survive that it is not there. */
+static bool has_random(struct ws_error *err)
+{
+    int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return ws_fail(err, "/dev/urandom: %s", strerror(errno));
+    close(fd);
+    return true;
+}
+
 bool loop_init(struct ws_loop *l, struct ws_error *err)
 {
+    if (!has_random(err))
+        return false;
     if (uv_loop_init(&l->uv) != 0)
         return ws_fail(err, "no event loop: out of file descriptors or memory");
     init_handles(l);
