@@ -43,6 +43,7 @@ function(frys_module name)
                 $<TARGET_NAME_IF_EXISTS:${name}_support> ${name} ${M_PRIVATE} ${CUNIT_LIBRARY})
             if(NOT kind STREQUAL bench)
                 set_target_properties(${program} PROPERTIES INTERPROCEDURAL_OPTIMIZATION OFF)
+                target_link_options(${program} PRIVATE -fno-lto) # of the libraries' objects
             endif()
             cmake_language(CALL frys_${kind}_program ${program} ${stem})
         endforeach()
