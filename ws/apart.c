@@ -18,7 +18,7 @@ static uint32_t packet_size(const uint8_t *data, size_t len)
         if ((data[i] & 0x80) == 0)
             return value + 1 + i;
     }
-    ASSERT(!"we have not encoded that");
+    ASSERT(0); /* we have not encoded that */
     return 0;
 }
 
