@@ -87,18 +87,18 @@ static void add_note(char what, char file, uint64_t offset, const void *data, si
         abort();
 }
 
-int open64(const char *path, int flags, ...)
+int open64(const char *file, int oflag, ...)
 {
     va_list args;
     mode_t mode;
     int fd;
 
-    va_start(args, flags);
-    mode = (flags & O_CREAT) != 0 ? va_arg(args, mode_t) : 0;
+    va_start(args, oflag);
+    mode = (oflag & O_CREAT) != 0 ? va_arg(args, mode_t) : 0;
     va_end(args);
-    fd = real_open(path, flags, mode);
+    fd = real_open(file, oflag, mode);
     if (fd >= 0 && fd < MAX_FD)
-        kinds[fd] = kind_of(path);
+        kinds[fd] = kind_of(file);
     return fd;
 }
 
@@ -109,32 +109,32 @@ int close(int fd)
     return real_close(fd);
 }
 
-ssize_t pwrite64(int fd, const void *data, size_t len, off64_t offset)
+ssize_t pwrite64(int fd, const void *buf, size_t n, off64_t offset)
 {
     char kind = kind_of_fd(fd);
-    ssize_t n;
+    ssize_t put;
 
     if (kind == FILE_NONE)
-        return real_pwrite(fd, data, len, offset);
+        return real_pwrite(fd, buf, n, offset);
     pthread_mutex_lock(&lock);
-    n = real_pwrite(fd, data, len, offset);
-    if (n > 0)
-        add_note('w', kind, (uint64_t)offset, data, (size_t)n);
+    put = real_pwrite(fd, buf, n, offset);
+    if (put > 0)
+        add_note('w', kind, (uint64_t)offset, buf, (size_t)put);
     pthread_mutex_unlock(&lock);
-    return n;
+    return put;
 }
 
-int ftruncate64(int fd, off64_t size)
+int ftruncate64(int fd, off64_t length)
 {
     char kind = kind_of_fd(fd);
     int rc;
 
     if (kind == FILE_NONE)
-        return real_ftruncate(fd, size);
+        return real_ftruncate(fd, length);
     pthread_mutex_lock(&lock);
-    rc = real_ftruncate(fd, size);
+    rc = real_ftruncate(fd, length);
     if (rc == 0)
-        add_note('t', kind, (uint64_t)size, NULL, 0);
+        add_note('t', kind, (uint64_t)length, NULL, 0);
     pthread_mutex_unlock(&lock);
     return rc;
 }
@@ -156,9 +156,9 @@ static int sync_file(int fd, int (*real)(int fd))
     return 0;
 }
 
-int fdatasync(int fd)
+int fdatasync(int fildes)
 {
-    return sync_file(fd, real_fdatasync);
+    return sync_file(fildes, real_fdatasync);
 }
 
 int fsync(int fd)
@@ -166,13 +166,13 @@ int fsync(int fd)
     return sync_file(fd, real_fsync);
 }
 
-int unlink(const char *path)
+int unlink(const char *name)
 {
-    char kind = kind_of(path);
+    char kind = kind_of(name);
     int rc;
 
     pthread_mutex_lock(&lock);
-    rc = real_unlink(path);
+    rc = real_unlink(name);
     if (rc == 0 && kind != FILE_NONE)
         add_note('u', kind, 0, NULL, 0);
     pthread_mutex_unlock(&lock);
