@@ -278,7 +278,8 @@ bool journal_change(struct session *s, struct delivery *d, uint16_t packet_id, u
             return false;
         e = push(j, s, d, haste);
         e->kind = ENTRY_STATE;
-        j->sync |= j->sh->config.durability == DURABILITY_FSYNC;
+        j->sync |=
+            j->sh->config.durability == DURABILITY_FSYNC || (d->qos == 2 && j->identifiers_sync);
     }
     e->packet_id = packet_id;
     e->state = state;
@@ -539,6 +540,15 @@ void journal_news(struct shard *sh)
 
 /* ---- life ---- */
 
+static bool has_fsync(const struct broker_config *c)
+{
+    bool has = c->durability == DURABILITY_FSYNC;
+
+    for (size_t i = 0; i < c->n_topic_durability; i++)
+        has |= c->topic_durability[i].durability == DURABILITY_FSYNC;
+    return has;
+}
+
 struct journal *journal_new(struct shard *sh, struct store *store)
 {
     struct journal *j = mem_try_zalloc(sh->mem, FOR_STORE, sizeof *j);
@@ -547,6 +557,7 @@ struct journal *journal_new(struct shard *sh, struct store *store)
         return NULL;
     j->sh = sh;
     j->store = store;
+    j->identifiers_sync = has_fsync(&sh->config);
     j->head = j->tail = j->passed = 2;
     fifo_init(&j->floors, sizeof(struct floor), FOR_STORE);
     fifo_init(&j->ended, sizeof(struct ended), FOR_STORE);

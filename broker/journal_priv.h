@@ -67,6 +67,7 @@ struct journal {
     uint64_t head, tail;  /* numbers of the first and behind the last one; from 2 on */
     uint64_t since_ms;    /* when the batch got its first record */
     bool urgent, hurry, sync;
+    bool identifiers_sync; /* some topic has to survive a power cut: so have QoS 2 identifiers */
 
     struct slot slots[JOURNAL_SLOTS];
     uint32_t first, first_open, last; /* numbers; last: behind the last one */

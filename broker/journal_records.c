@@ -179,6 +179,7 @@ void journal_received_by(struct shard *sh, uint64_t session, uint16_t packet_id,
         .kind = STORE_RECEIVED, .session = session, .packet_id = packet_id, .uid = uid};
 
     journal__append(sh->journal, &r, HASTE_NOW);
+    sh->journal->sync |= sh->journal->identifiers_sync;
 }
 
 void journal_received_end(struct session *s, uint16_t packet_id)
@@ -186,8 +187,10 @@ void journal_received_end(struct session *s, uint16_t packet_id)
     struct store_record r = {
         .kind = STORE_RECEIVED_END, .session = s->serial, .packet_id = packet_id};
 
-    if (s->durable && s->shard->journal != NULL)
-        journal__append(s->shard->journal, &r, HASTE_NOW);
+    if (!s->durable || s->shard->journal == NULL)
+        return;
+    journal__append(s->shard->journal, &r, HASTE_NOW);
+    s->shard->journal->sync |= s->shard->journal->identifiers_sync;
 }
 
 void journal_queue_drop(struct session *s, uint64_t uid, uint64_t group)
@@ -209,4 +212,5 @@ void journal_retained(struct shard *sh, struct publication *pub)
         return;
     r.message = message_of(sh, pub);
     journal__append(sh->journal, &r, pub->qos > 0 ? HASTE_NOW : HASTE_LATER);
+    sh->journal->sync |= pub->qos > 0 && pub->durability == DURABILITY_FSYNC + 1;
 }

@@ -58,6 +58,7 @@ struct memory_store {
     struct waiting *first, **last;
     struct shard shards[STORE_SHARDS];
     struct store_stats stats;
+    uint64_t syncs;
     uint64_t last_uid, last_session;
     store_news_fn *notify;
     void *notify_arg;
@@ -401,6 +402,7 @@ static void commit_first(struct memory_store *m)
     m->stats.records += w->batch.records;
     m->stats.batches++;
     m->stats.commits++;
+    m->syncs += w->batch.sync;
     m->shards[shard].committed++;
     forget_first(m);
     tell(m, shard);
@@ -665,6 +667,11 @@ void memory_store_fail(struct store *s, const char *why)
         if (m->shards[i].used)
             tell(m, i);
     commit_all(m);
+}
+
+uint64_t memory_store_syncs(struct store *s)
+{
+    return memory(s)->syncs;
 }
 
 void memory_store_set_aside(struct store *s, const char *name)

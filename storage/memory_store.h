@@ -17,6 +17,9 @@ void memory_store_hold(struct store *s, bool hold);
  * waits. */
 void memory_store_fail(struct store *s, const char *why);
 
+/* Batches committed so far that had to survive a power cut. */
+uint64_t memory_store_syncs(struct store *s);
+
 /* Say that there was another store, damaged, that was moved to this name. */
 void memory_store_set_aside(struct store *s, const char *name);
 #endif

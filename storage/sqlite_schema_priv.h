@@ -31,8 +31,8 @@ enum schema_file {
 /* Open a connection to a file; it is made when create is set. NULL: *err is set. */
 sqlite3 *schema__connect(const char *path, const char *vfs, int flags, struct store_error *err);
 
-/* A connection that changes nothing and sees one moment, to a store's file of this version (of which
- * anything may be damaged behind the header). NULL: *err is set. */
+/* A connection that changes nothing and sees one moment, to a store's file of this version (of
+ * which anything may be damaged behind the header). NULL: *err is set. */
 sqlite3 *schema__connect_to_read(const char *path, struct store_error *err);
 
 /* What is it? A new one is filled; an older one brought up to date; looked over for damage unless

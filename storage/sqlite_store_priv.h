@@ -152,7 +152,7 @@ struct sqlite_store {
     uint64_t max_bytes;
     uint32_t page_size;
     int lock_fd;
-    char set_aside[256]; /* new name of what was found; "" */
+    char set_aside[256];     /* new name of what was found; "" */
     pthread_mutex_t telling; /* held while somebody is told */
     store_news_fn *notify;
     void *notify_arg;

@@ -1,6 +1,6 @@
-/* sqlite_tools: what an operator does with the file of a sqlite_store: look whether it is whole, and
- * save what is in it. Both read only, also what is damaged. A broker may have it open: they see one
- * moment of it, and until they are done its write-ahead log grows. */
+/* sqlite_tools: what an operator does with the file of a sqlite_store: look whether it is whole,
+ * and save what is in it. Both read only, also what is damaged. A broker may have it open: they see
+ * one moment of it, and until they are done its write-ahead log grows. */
 #ifndef STORAGE_SQLITE_TOOLS_H
 #define STORAGE_SQLITE_TOOLS_H
 #include "storage/store_error.h"

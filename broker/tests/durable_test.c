@@ -30,6 +30,14 @@ static uint64_t records(struct stored *s)
     return stats.records;
 }
 
+static uint64_t commits(struct stored *s)
+{
+    struct store_stats stats;
+
+    s->store->ops->stats(s->store, &stats);
+    return stats.commits;
+}
+
 static int count_record(void *arg, const struct store_record *r)
 {
     *(int *)arg += r->kind != STORE_CLOCK;
@@ -672,6 +680,60 @@ static void test_topics(void)
     stored_fini(&s);
 }
 
+/* Where a topic has to survive a power cut, so has all that its messages depend on: what is
+ * retained, identifiers of QoS 2 on the way in and out. Others do not wait for the disk. */
+static void test_fsync_topics(void)
+{
+    static const struct {
+        const char *topic;
+        uint8_t qos;
+        bool retain, all; /* all: batches have to */
+    } rows[] = {{"other", 1, false, false},
+                {"other", 1, true, false},
+                {"orders/1", 1, false, true},
+                {"kept/1", 1, true, true},
+                {"orders/1", 2, false, true}};
+    struct topic_durability topics[] = {{"orders/#", DURABILITY_FSYNC},
+                                        {"kept/#", DURABILITY_FSYNC}};
+    struct broker_config config = broker_config_default();
+    struct stored s;
+    struct client *pub, *sub;
+    struct mqtt_packet p;
+    uint64_t before;
+
+    config.topic_durability = topics;
+    config.n_topic_durability = 2;
+    stored_init(&s, 1, &config);
+    sub = join(&s, "sub", false);
+    client_subscribe(sub, "orders/#", 2);
+    client_subscribe(sub, "other", 1);
+    client_drop(sub);
+    pub = join(&s, "pub", false);
+    CHECK_INT(memory_store_syncs(s.store), 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        uint64_t batches = commits(&s);
+
+        before = memory_store_syncs(s.store);
+        client_publish(pub, rows[i].topic, "m", rows[i].qos, rows[i].retain);
+        batches = commits(&s) - batches;
+        CHECK_ROW(i, batches > 0);
+        CHECK_ROW_INT(i, memory_store_syncs(s.store) - before, rows[i].all ? batches : 0);
+    }
+    before = memory_store_syncs(s.store);
+    sub = join(&s, "sub", true);
+    client_expect_publish(sub, "other", "m", 1, true);
+    client_expect_publish(sub, "other", "m", 1, true);
+    client_expect_publish(sub, "orders/1", "m", 1, true);
+    client_expect(sub, MQTT_PUBLISH, &p);
+    CHECK_INT(p.publish.qos, 2);
+    CHECK(memory_store_syncs(s.store) > before); /* its packet identifier */
+    before = memory_store_syncs(s.store);
+    client_send_ack(sub, MQTT_PUBREC, p.publish.packet_id, 0);
+    client_expect(sub, MQTT_PUBREL, &p);
+    CHECK(memory_store_syncs(s.store) > before);
+    stored_fini(&s);
+}
+
 /* ---- a store that cannot write ---- */
 
 static void test_failing(int version)
@@ -744,4 +806,5 @@ static void test_failing_all(void)
 TEST_MAIN(test_connack_waits, test_connack_not_waited_for, test_suback_waits, test_offline_all,
           test_born_and_dead, test_slow, test_qos2_out, test_qos2_in, test_sessions_end,
           test_graceful_restart, test_will, test_retained_all, test_long_queue, test_overflow,
-          test_expiry_in_store, test_give_back, test_topics, test_failing_all, test_late_news)
+          test_expiry_in_store, test_give_back, test_topics, test_fsync_topics, test_failing_all,
+          test_late_news)

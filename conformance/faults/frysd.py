@@ -39,6 +39,7 @@ class Frysd:
     def __init__(self, binary, config=None):
         self.binary = os.path.abspath(binary)
         self.prefix = []  # command that runs it
+        self.env = {}     # and what its environment has besides
         self.folder = tempfile.mkdtemp(prefix="frys-faults-")
         self.log_name = os.path.join(self.folder, "frysd.log")
         self.process = None
@@ -65,7 +66,7 @@ class Frysd:
         with open(self.log_name, "a") as log:
             self.process = subprocess.Popen(
                 [*self.prefix, self.binary, "-c", self.write_config(), *arguments], stderr=log,
-                env={**os.environ, **(env or {})}, preexec_fn=limit)
+                env={**os.environ, **self.env, **(env or {})}, preexec_fn=limit)
 
     def start(self, *arguments, **options):
         """Start and wait until it serves; the ports it has got are kept for the next start."""

@@ -200,7 +200,8 @@ static void test_in_use(void)
     set_up();
     CHECK_INT(run_import(store_commands_import_mosquitto, "commit", MOSQUITTO_DB), EXIT_FINE);
     s = sqlite_store_open(&o, NULL);
-    CHECK(s != NULL);
+    if (!CHECK(s != NULL))
+        return;
     CHECK_INT(run_import(store_commands_import_mosquitto, "commit", MOSQUITTO_DB), EXIT_FAILED);
     CHECK(said_so("is in use by process "));
     CHECK_INT(run_on_file(store_commands_check, database), EXIT_FINE);
