@@ -80,6 +80,7 @@ void link_free(struct link *k)
 
     ASSERT(k->magic == LINK_MAGIC && k->conn == NULL);
     timer_stop(&l->shard->timers, &k->timer);
+    l->refused -= k->refused;
     atomic_fetch_sub_explicit(&l->server->deflate_bytes, (int64_t)k->deflate_cost,
                               memory_order_relaxed);
     deflate_free(&k->deflate);
@@ -231,6 +232,8 @@ static int refuse(struct link *k, enum close_reason why)
 {
     k->closing = true;
     k->why = why;
+    k->refused = true;
+    k->loop->refused++;
     end(k);
     return -1;
 }

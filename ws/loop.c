@@ -94,7 +94,7 @@ static bool drained(const struct ws_loop *l)
     const struct ws_server *s = l->server;
 
     if (l != s->loops || atomic_load(&s->running) == 1)
-        return shard_drained(l->shard) || l->shard->now_ms >= l->kill_ms;
+        return (shard_drained(l->shard) && l->refused == 0) || l->shard->now_ms >= l->kill_ms;
     return false;
 }
 

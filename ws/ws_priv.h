@@ -76,8 +76,9 @@ struct ws_loop {
     uint64_t kill_ms;                /* draining: when the loop stops, whatever is left */
     unsigned rounds;
     bool in_turn, draining;
-    bool stirred; /* something came since the loop last looked */
-    bool nudge;   /* lws has been given a timeout from outside of its callbacks: it does not know */
+    bool stirred;     /* something came since the loop last looked */
+    unsigned refused; /* links whose end is awaited, and of which the shard knows nothing */
+    bool nudge; /* lws has been given a timeout from outside of its callbacks: it does not know */
     unsigned answered;      /* number of the last request it has seen; server.lock */
     _Atomic unsigned pulse; /* the server's, when the loop last looked */
     bool ended;             /* it looks at no more requests; server.lock */
@@ -128,6 +129,7 @@ struct link {
     uint64_t message_bytes;  /* of the message that comes in, unpacked */
     bool message_packed;
     bool sends_packed; /* the frame that lws_write() is given */
+    bool refused;      /* by the broker */
     struct transport_peer peer;
     char address[46];
 };
