@@ -13,6 +13,7 @@
 #include "broker/shard.h"
 #include "broker/share.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define SESSION_MAGIC 0x53455353u
@@ -88,7 +89,8 @@ void session_unregister(struct session *s)
 
 struct session *session_alloc(struct shard *sh, struct mqtt_str client_id)
 {
-    struct session *s = mem_try_alloc(sh->mem, FOR_SESSION, sizeof *s + client_id.len);
+    size_t size = offsetof(struct session, client_id) + client_id.len;
+    struct session *s = mem_try_alloc(sh->mem, FOR_SESSION, size > sizeof *s ? size : sizeof *s);
 
     if (s == NULL)
         return NULL;

@@ -57,6 +57,8 @@ struct session {
     bool durable;        /* the store knows it */
     bool was_connected;  /* recovered: its client was connected when the broker ended */
     bool retained_waits; /* retained messages wait for room in the queue */
+    uint16_t client_id_len;
+    uint32_t claim; /* number of the claim by which this shard has it (directory.h) */
     struct shard *shard;
     struct connection *conn; /* NULL: offline */
     struct session_flow *flow;
@@ -72,8 +74,6 @@ struct session {
     uint32_t match_index; /* and its place there */
     uint32_t expiry_s;    /* Session Expiry Interval; 0: ends with the connection */
     uint32_t n_subscriptions;
-    uint32_t claim; /* number of the claim by which this shard has it (directory.h) */
-    uint16_t client_id_len;
     uint8_t client_id[];
 };
 

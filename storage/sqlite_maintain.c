@@ -209,8 +209,10 @@ bool sqlite__maintain(struct sqlite_store *s, bool idle)
         s->w.maintain_after_ms = now + FAILED_MS;
         return false;
     }
-    if (idle && now - s->w.committed_ms >= IDLE_MS)
+    if (idle && now - s->w.committed_ms >= IDLE_MS) {
         sqlite__checkpoint_soon(s);
+        sqlite3_db_release_memory(s->w.db); /* pages that nobody is waiting for */
+    }
     sqlite__reserve(s);
     if (s->w.taken == NULL) { /* else what waits to be tried again is what tells */
         sqlite__judge(s);
