@@ -104,13 +104,16 @@ static bool said_so(const char *what)
 
 /* ---- tests ---- */
 
-#define COUNTS "4 sessions, 5 subscriptions, 10 messages in their queues, 1 retained messages"
+/* mosquitto.db has ten messages; two of them have expired, and the store removes them. */
+#define COUNTS_OF(messages) \
+    "4 sessions, 5 subscriptions, " messages " messages in their queues, 1 retained messages"
+#define COUNTS COUNTS_OF("8")
 
 static void test_there_and_back(void)
 {
     set_up();
     CHECK_INT(run_import(store_commands_import_mosquitto, "commit", MOSQUITTO_DB), EXIT_FINE);
-    CHECK(said_so(COUNTS "; 0 left out"));
+    CHECK(said_so(COUNTS_OF("10") "; 0 left out"));
     CHECK_INT(run_on_file(store_commands_check, database), EXIT_FINE);
     CHECK(said_so(COUNTS "; no problems"));
     CHECK_INT(run_on_file(store_commands_export, database), EXIT_FINE);
