@@ -313,6 +313,32 @@ static void test_properties(void)
     }
 }
 
+/* A shard whose turn began before the message was published does not add to its time. */
+static void test_time_of_a_long_turn(void)
+{
+    static const uint8_t props[] = "\x02\0\0\0\x0a";
+    struct mqtt_packet p = {.type = MQTT_PUBLISH};
+    struct net n;
+    struct client *pub, *sub;
+
+    net_init(&n, 2, NULL);
+    pub = net_client(&n, 0, 5, "pub");
+    sub = net_client(&n, 1, 5, "sub");
+    client_subscribe(sub, "t", 0);
+    p.publish.topic = MQTT_STR("t");
+    p.publish.props.encoded = (struct mqtt_str){props, sizeof props - 1};
+    shard_turn_begin(n.broker->shards[1]);
+    env_test_sleep(&n.env, 1500);
+    client_feed_packet(pub, &p);
+    net_turn(&n, 0);
+    shard_hand_over(n.broker->shards[1]);
+    shard_turn_end(n.broker->shards[1]);
+    net_run(&n);
+    if (client_expect(sub, MQTT_PUBLISH, &p))
+        CHECK_INT(p.publish.props.message_expiry_s, 10);
+    net_fini(&n);
+}
+
 /* Who publishes because of what it has seen is never heard before it: a relay on another shard, and
  * a third client on a third one. */
 static void test_causes_before_effects(void)
@@ -575,5 +601,5 @@ static void test_out_of_memory(void)
 
 TEST_MAIN(test_acknowledged_late, test_order_of_answers, test_gone_before_the_answer, test_interest,
           test_interest_changes, test_most_shards, test_sizes, test_properties,
-          test_causes_before_effects, test_many_filters, test_backlog, test_wake, test_hand_over,
-          test_uids, test_out_of_memory)
+          test_time_of_a_long_turn, test_causes_before_effects, test_many_filters, test_backlog,
+          test_wake, test_hand_over, test_uids, test_out_of_memory)
