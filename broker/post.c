@@ -265,7 +265,7 @@ void posts_receive(struct shard *sh)
 {
     struct inbox_item *item = inbox_take(&sh->posts.inbox);
 
-    shard_update_time(sh); /* not earlier than that of a shard which has sent something */
+    shard_update_time(sh);
     while (item != NULL) {
         struct inbox_item *next = item->next;
 

@@ -76,7 +76,7 @@ void posts_want_answer(struct shard *sh, unsigned to);
 /* Give the answers that need not wait any longer. */
 void posts_answer(struct shard *sh);
 
-/* Handle what has come in. */
+/* Handle what has come in. The time is made current before: nothing that comes is from later. */
 void posts_receive(struct shard *sh);
 
 /* Hand over what this turn has made. */

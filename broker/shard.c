@@ -154,9 +154,10 @@ void shard_flush(struct shard *sh)
 
 void shard_turn_begin(struct shard *sh)
 {
-    shard_update_time(sh);
     if (inbox_has_items(&sh->posts.inbox))
-        posts_receive(sh);
+        posts_receive(sh); /* updates the time, too */
+    else
+        shard_update_time(sh);
     journal_turn_begin(sh);
     timer_wheel_advance(&sh->timers, sh->now_ms);
 }

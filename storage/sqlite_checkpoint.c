@@ -4,17 +4,9 @@
  * on, it waits: the rest is little then, because most has been copied already. */
 #include "storage/sqlite_store_priv.h"
 
-#include <errno.h>
-
-static bool no_space(struct sqlite_store *s, int rc)
-{
-    return (rc & 0xff) == SQLITE_FULL ||
-           ((rc & 0xff) == SQLITE_IOERR && sqlite3_system_errno(s->c.db) == ENOSPC);
-}
-
 static void done(struct sqlite_store *s, int rc, int frames, int copied)
 {
-    atomic_store(&s->c.full, no_space(s, rc));
+    atomic_store(&s->c.full, sqlite__is_full(s->c.db, rc));
     if (rc != SQLITE_OK && rc != SQLITE_BUSY)
         return;
     if (frames >= 0)

@@ -134,23 +134,23 @@ bool sqlite__is_tight(struct sqlite_store *s)
 
 /* ---- what fails ---- */
 
-static bool is_full(const struct sqlite_store *s, int rc)
+bool sqlite__is_full(sqlite3 *db, int rc)
 {
     return (rc & 0xff) == SQLITE_FULL ||
-           ((rc & 0xff) == SQLITE_IOERR && sqlite3_system_errno(s->w.db) == ENOSPC);
+           ((rc & 0xff) == SQLITE_IOERR && sqlite3_system_errno(db) == ENOSPC);
 }
 
 /* SQLite says the same when its own limit is reached and when the disk is full. */
 bool sqlite__disk_full(const struct sqlite_store *s, int rc)
 {
-    if (!is_full(s, rc) || s->w.max_pages == 0)
-        return is_full(s, rc);
+    if (!sqlite__is_full(s->w.db, rc) || s->w.max_pages == 0)
+        return sqlite__is_full(s->w.db, rc);
     return sqlite__disk_bytes(s, true) < DISK_FULL;
 }
 
 bool sqlite__at_limit(const struct sqlite_store *s, int rc)
 {
-    return is_full(s, rc) && !sqlite__disk_full(s, rc);
+    return sqlite__is_full(s->w.db, rc) && !sqlite__disk_full(s, rc);
 }
 
 static void describe_full(const struct sqlite_store *s, bool limit, char *out, size_t size)
@@ -174,7 +174,7 @@ void sqlite__describe(const struct sqlite_store *s, int rc, char *out, size_t si
 {
     int why = sqlite3_system_errno(s->w.db);
 
-    if (is_full(s, rc)) {
+    if (sqlite__is_full(s->w.db, rc)) {
         describe_full(s, sqlite__at_limit(s, rc), out, size);
         return;
     }

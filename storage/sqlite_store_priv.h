@@ -277,6 +277,7 @@ bool sqlite__is_tight(struct sqlite_store *s);
 void sqlite__describe_tight(const struct sqlite_store *s, char *out, size_t size);
 
 /* What is it that has failed? */
+bool sqlite__is_full(sqlite3 *db, int rc); /* which of the two it is, SQLite does not say */
 bool sqlite__disk_full(const struct sqlite_store *s, int rc);
 bool sqlite__at_limit(const struct sqlite_store *s, int rc);
 void sqlite__describe(const struct sqlite_store *s, int rc, char *out, size_t size);
