@@ -12,17 +12,12 @@ import threading
 import time
 import urllib.parse
 
+from runner import report, serve
+
 VERSIONS = {"3": "mqttv31", "4": "mqttv311", "5": "mqttv5"}
 LOOK_S = 0.02    # between two looks whether a connection is still there
 STOP_S = 3       # for mosquitto_sub to end
 RESTART_S = 0.1  # before mosquitto_sub is started again
-
-writing = threading.Lock()
-
-
-def report(*words):
-    with writing:
-        print(*words, flush=True)
 
 
 def sockets(pid):
@@ -162,17 +157,4 @@ class Client:
         report("disconnected", self.name)
 
 
-def main():
-    clients = {}
-    for line in sys.stdin:
-        verb, name, *words = line.rstrip("\n").split(" ")
-        try:
-            if verb == "connect":
-                clients[name] = Client(name, dict(word.split("=", 1) for word in words))
-            else:
-                getattr(clients[name], verb)(*words)
-        except Exception as error:  # whatever it is, the runner shall know
-            report("error", name, repr(error))
-
-
-main()
+serve(Client)

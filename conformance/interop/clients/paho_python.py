@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """Paho Python (Debian's python3-paho-mqtt 1.6): MQTT 3.1, 3.1.1 and 5.0; TCP, WebSocket and TLS."""
 import ssl
-import sys
 import threading
 import urllib.parse
 
@@ -9,16 +8,11 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from runner import report, serve
+
 VERSIONS = {"3": mqtt.MQTTv31, "4": mqtt.MQTTv311, "5": mqtt.MQTTv5}
 KEEP_ALIVE_S = 60
 INFLIGHT = 1000  # Paho's own limit of 20 would turn a burst into a dialogue
-
-writing = threading.Lock()
-
-
-def report(*words):
-    with writing:
-        print(*words, flush=True)
 
 
 class Client:
@@ -115,17 +109,4 @@ class Client:
         self.client.disconnect()
 
 
-def main():
-    clients = {}
-    for line in sys.stdin:
-        verb, name, *words = line.rstrip("\n").split(" ")
-        try:
-            if verb == "connect":
-                clients[name] = Client(name, dict(word.split("=", 1) for word in words))
-            else:
-                getattr(clients[name], verb)(*words)
-        except Exception as error:  # whatever it is, the runner shall know
-            report("error", name, repr(error))
-
-
-main()
+serve(Client)
