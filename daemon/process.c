@@ -3,6 +3,7 @@
 #include "daemon/alloc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <libgen.h>
 #include <pwd.h>
@@ -14,6 +15,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The kernel's table of files takes 8 bytes for each. */
+#define OPEN_FILES_PREPARED (128 * 1024)
+
+/* A descriptor with the highest number makes the table grow; closed, it leaves it so. */
+static void prepare_open_files(rlim_t n)
+{
+    int highest = (int)(n < OPEN_FILES_PREPARED ? n : OPEN_FILES_PREPARED) - 1;
+    int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, highest);
+
+    if (fd >= 0)
+        close(fd);
+}
+
 uint64_t process_raise_open_files(void)
 {
     struct rlimit limit;
@@ -23,6 +37,7 @@ uint64_t process_raise_open_files(void)
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
+    prepare_open_files(limit.rlim_cur);
     return limit.rlim_cur;
 }
 

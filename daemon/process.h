@@ -4,7 +4,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Allow as many open files as the system lets us; returns that number. Every connection is one. */
+/* Allow as many open files as the system lets us; returns that number. Every connection is one.
+ * To be called before there are threads: the kernel's table of files is made as large as it will
+ * get, at most 1 MiB, because growing that of several threads makes all of accept() wait for tens
+ * of milliseconds. */
 uint64_t process_raise_open_files(void);
 
 /* Processor cores that this process may use; at least 1. */

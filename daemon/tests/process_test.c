@@ -9,6 +9,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* What the kernel says of us, "FDSize:": the size of its table of files. */
+static unsigned long file_table_size(void)
+{
+    FILE *status = fopen("/proc/self/status", "r");
+    char line[128];
+    unsigned long size = 0;
+
+    while (status != NULL && fgets(line, sizeof line, status) != NULL)
+        if (sscanf(line, "FDSize: %lu", &size) == 1)
+            break;
+    if (status != NULL)
+        fclose(status);
+    return size;
+}
+
 static void test_open_files(void)
 {
     struct rlimit limit;
@@ -19,6 +34,7 @@ static void test_open_files(void)
     CHECK(process_raise_open_files() == limit.rlim_max);
     getrlimit(RLIMIT_NOFILE, &limit);
     CHECK(limit.rlim_cur == limit.rlim_max);
+    CHECK(file_table_size() >= (limit.rlim_max < 131072 ? limit.rlim_max : 131072));
 }
 
 static void test_cores(void)
