@@ -204,6 +204,11 @@ void mem_trim(struct mem *m)
     (void)m;
 }
 
+void mem_relax(struct mem *m)
+{
+    (void)m;
+}
+
 void mem_settle(struct mem *m)
 {
     (void)m;
@@ -506,6 +511,12 @@ void mem_trim(struct mem *m)
     pages__trim(&m->pages);
 }
 
+void mem_relax(struct mem *m)
+{
+    drain(m, DRAIN_MAX);
+    pages__relax(&m->pages);
+}
+
 #endif
 
 struct mem *mem_new(void)
@@ -633,6 +644,11 @@ int64_t mem_used_total(const struct mem *m)
 size_t mem_reserved(const struct mem *m)
 {
     return atomic_load_explicit(&m->pages.reserved, memory_order_relaxed);
+}
+
+bool mem_has_spare(const struct mem *m)
+{
+    return pages__have_spare(&m->pages);
 }
 
 uint64_t mem_fail_at(struct mem *m, uint64_t n)

@@ -10,6 +10,7 @@
  * of its own, so that overruns and use after release are found. */
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,13 +61,21 @@ int64_t mem_used(const struct mem *m, unsigned purpose);
 /* Bytes in use for all purposes together. Any thread, any time. */
 int64_t mem_used_total(const struct mem *m);
 
-/* Bytes of memory taken from the system by this allocator: pages in use, touched or not, and a few
- * empty ones that are kept. Any thread, any time. */
+/* Bytes of memory taken from the system by this allocator: pages in use, touched or not, and empty
+ * ones that are kept, at most 32 MiB. Any thread, any time. */
 size_t mem_reserved(const struct mem *m);
 
 /* Take back all that other threads released, and give empty pages to the system. Owner's thread.
  * O(such blocks + pages). */
 void mem_trim(struct mem *m);
+
+/* Are more empty pages kept than an idle allocator needs? Then mem_relax() is to be called a second
+ * or so later, and again as long as this says so. Owner's thread. */
+bool mem_has_spare(const struct mem *m);
+
+/* Give those empty pages to the system that have not been needed since the last call, up to 4 MiB
+ * of them. Owner's thread. */
+void mem_relax(struct mem *m);
 
 /* Let allocation number n from now fail (1 = the next mem_try_...()), once; 0 turns it off. Returns
  * what was left of the count before: 0 when that allocation has failed. For tests of error paths.

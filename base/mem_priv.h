@@ -27,6 +27,7 @@ struct pages {
     struct list roomy;       /* regions with free pages */
     struct list packed;      /* regions without */
     size_t cached;           /* free pages that still have memory behind them */
+    size_t least_cached;     /* since the last pages__relax() */
     _Atomic size_t reserved; /* bytes: pages in use and cached ones; the owner's thread writes */
 };
 
@@ -48,4 +49,11 @@ void pages__unmap(struct pages *p, void *first, size_t n);
 
 /* Return the memory of cached pages and the address space of empty regions. */
 void pages__trim(struct pages *p);
+
+/* Are there more cached pages than an idle allocator keeps? */
+bool pages__have_spare(const struct pages *p);
+
+/* Return the memory of such pages as far as none were needed since the last call, a few MiB a
+ * call. */
+void pages__relax(struct pages *p);
 #endif

@@ -14,9 +14,14 @@
 #define REGION_BYTES (64 * PAGE_BYTES)
 #define ALL_FREE     (~UINT64_C(1))
 
-/* Free pages keep their memory up to this number: 1 MiB; what comes and goes within it costs no
- * system calls and page faults. */
-#define CACHED_MAX   16
+/* Free pages keep their memory up to this number: 32 MiB. What comes and goes with the turns of a
+ * busy shard costs no system calls and page faults, and no interruption of other processors, whose
+ * view of the memory would have to be renewed. An idle one keeps 1 MiB (pages__relax()). */
+#define CACHED_MAX   512
+#define CACHED_IDLE  16
+
+/* So many pages are returned at a time, which takes about a millisecond. */
+#define RELAX_MAX    64
 
 /* A run of several pages is looked for in so many regions before a new one is mapped. Passing over
  * free pages costs address space only. */
@@ -99,19 +104,23 @@ static struct region *region_new(struct pages *p)
     return r;
 }
 
+/* One whose pages need no memory from the system is best. */
 static struct region *region_with_run(struct pages *p, size_t n)
 {
+    struct region *found = NULL;
     unsigned tries = 0;
 
     LIST_EACH (node, &p->roomy) {
         struct region *r = LIST_ITEM(node, struct region, link);
 
-        if (runs_of(r->free, n) != 0)
+        if (runs_of(r->cached, n) != 0)
             return r;
-        if (++tries == TRIES_MAX)
+        if (found == NULL && runs_of(r->free, n) != 0)
+            found = r;
+        if (++tries == TRIES_MAX || (found != NULL && p->cached < n))
             break;
     }
-    return region_new(p);
+    return found != NULL ? found : region_new(p);
 }
 
 /* Where a run of n pages begins. What must be zeroed had better not be cached; all else had. */
@@ -141,6 +150,8 @@ void *pages__take(struct pages *p, size_t n, bool zeroed)
         list_push_back(&p->packed, &r->link);
     }
     p->cached -= cached;
+    if (p->cached < p->least_cached)
+        p->least_cached = p->cached;
     reserved_add(p, (n - cached) * PAGE_BYTES);
     return page_at(r, at);
 }
@@ -176,17 +187,38 @@ void pages__unmap(struct pages *p, void *first, size_t n)
     reserved_sub(p, n * PAGE_BYTES);
 }
 
+/* The last run of cached pages, of at most limit. */
+static uint64_t last_cached_run(const struct region *r, size_t limit)
+{
+    size_t above = (size_t)__builtin_clzll(r->cached);
+    size_t n = (size_t)__builtin_clzll(~(r->cached << above)); /* bit 0 is never set */
+
+    n = n < limit ? n : limit;
+    return run_mask(64 - above - n, n);
+}
+
+/* Return the memory of up to limit cached pages of a region; how many that were. */
+static size_t region_discard(struct pages *p, struct region *r, size_t limit)
+{
+    size_t done = 0;
+
+    while (r->cached != 0 && done < limit) {
+        uint64_t run = last_cached_run(r, limit - done);
+        size_t n = count_bits(run);
+
+        if (!discard(page_at(r, (size_t)__builtin_ctzll(run)), n))
+            break;
+        r->cached &= ~run;
+        done += n;
+    }
+    p->cached -= done;
+    reserved_sub(p, done * PAGE_BYTES);
+    return done;
+}
+
 static void region_trim(struct pages *p, struct region *r)
 {
-    for (size_t i = 1; i <= PAGE_RUN_MAX && r->cached != 0; i++) {
-        uint64_t mask = run_mask(i, 1);
-
-        if ((r->cached & mask) != 0 && discard(page_at(r, i), 1)) {
-            r->cached &= ~mask;
-            p->cached--;
-            reserved_sub(p, PAGE_BYTES);
-        }
-    }
+    region_discard(p, r, PAGE_RUN_MAX);
     if (r->free == ALL_FREE) {
         p->cached -= count_bits(r->cached);
         reserved_sub(p, count_bits(r->cached) * PAGE_BYTES);
@@ -200,6 +232,23 @@ void pages__trim(struct pages *p)
     LIST_EACH_SAFE (node, &p->roomy) {
         region_trim(p, LIST_ITEM(node, struct region, link));
     }
+    p->least_cached = p->cached;
+}
+
+bool pages__have_spare(const struct pages *p)
+{
+    return p->cached > CACHED_IDLE;
+}
+
+void pages__relax(struct pages *p)
+{
+    size_t spare = p->least_cached > CACHED_IDLE ? p->least_cached - CACHED_IDLE : 0;
+
+    if (spare > RELAX_MAX)
+        spare = RELAX_MAX;
+    for (struct list *node = p->roomy.prev; node != &p->roomy && spare > 0; node = node->prev)
+        spare -= region_discard(p, LIST_ITEM(node, struct region, link), spare);
+    p->least_cached = p->cached;
 }
 
 void pages__init(struct pages *p)
@@ -207,6 +256,7 @@ void pages__init(struct pages *p)
     list_init(&p->roomy);
     list_init(&p->packed);
     p->cached = 0;
+    p->least_cached = 0;
     atomic_init(&p->reserved, 0);
 }
 

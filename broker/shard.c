@@ -16,7 +16,8 @@
 #include <string.h>
 
 #define SHARD_MAGIC    0x53485244u
-#define PAUSE_CHECK_MS 2 /* between two looks whether publishers may go on */
+#define PAUSE_CHECK_MS 2    /* between two looks whether publishers may go on */
+#define MEMORY_MS      1000 /* empty pages are kept so long at least, for the next burst */
 
 /* ---- time and numbers ---- */
 
@@ -152,6 +153,19 @@ void shard_flush(struct shard *sh)
     images_reset(&sh->images, sh->mem); /* nothing refers to them any more */
 }
 
+static void give_memory_back(struct timer *t)
+{
+    mem_relax(CONTAINER_OF(t, struct shard, memory_timer)->mem);
+}
+
+/* To other shards what is theirs, to the system, in time, what was not used again. */
+static void settle_memory(struct shard *sh)
+{
+    mem_settle(sh->mem);
+    if (mem_has_spare(sh->mem) && !timer_running(&sh->memory_timer))
+        timer_start(&sh->timers, &sh->memory_timer, sh->now_ms + MEMORY_MS);
+}
+
 void shard_turn_begin(struct shard *sh)
 {
     if (inbox_has_items(&sh->posts.inbox))
@@ -182,7 +196,7 @@ void shard_turn_end(struct shard *sh)
     posts_send(sh); /* first, so that other shards work while this one writes */
     release_answers(sh);
     shard_flush(sh);
-    mem_settle(sh->mem);
+    settle_memory(sh);
 }
 
 uint64_t shard_next_turn_ms(const struct shard *sh)
@@ -291,6 +305,7 @@ struct shard *shard_new(struct broker *b, unsigned index)
     shard_update_time(sh);
     timer_wheel_init(&sh->timers, sh->now_ms);
     timer_init(&sh->pause_timer, check_pauses);
+    timer_init(&sh->memory_timer, give_memory_back);
     map_init(&sh->sessions, mem, FOR_SESSION, session_key_equal);
     list_init(&sh->all_sessions);
     list_init(&sh->connections);

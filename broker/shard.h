@@ -106,7 +106,8 @@ struct shard {
         struct timer timer;
     } drain;
 
-    struct timer pause_timer; /* runs while publishers are slowed */
+    struct timer pause_timer;  /* runs while publishers are slowed */
+    struct timer memory_timer; /* runs while mem has pages to give back */
 
     _Atomic bool awake;      /* it will look at its inbox without being woken */
     void (*wake)(void *arg); /* make the loop run a turn; any thread may call it */

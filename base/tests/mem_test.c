@@ -30,6 +30,14 @@ static void teardown(void)
     mem_free(&mem);
 }
 
+/* As after some idle seconds. */
+static void relax_fully(void)
+{
+    for (int i = 0; i < 20; i++)
+        mem_relax(mem);
+    CHECK(!mem_has_spare(mem));
+}
+
 static void test_footprint(void)
 {
     static const struct {
@@ -226,8 +234,9 @@ static void test_pages(void)
         CHECK_INT(mem_reserved(mem), reserved); /* the holes were filled */
         for (size_t i = 0; i < N; i++)
             mem_release(mem, PURPOSE, blocks[i]);
-        CHECK(mem_reserved(mem) <= 17 * 65536); /* the cached pages and the current one */
     }
+    relax_fully();
+    CHECK(mem_reserved(mem) <= 17 * 65536); /* what an idle one keeps and the current page */
     teardown();
 }
 
@@ -316,6 +325,53 @@ static void test_shrink(void)
     teardown();
 }
 
+/* Pages that come and go stay; those that were not needed for a while do not, a few at a time. */
+static void test_relax(void)
+{
+    enum { N = 200, PAGE = 65536 };
+    static void *blocks[N];
+
+    setup();
+    for (size_t i = 0; i < N; i++)
+        blocks[i] = mem_alloc(mem, PURPOSE, PAGE - 64);
+    CHECK(!mem_has_spare(mem));
+    for (size_t i = 0; i < N; i++)
+        mem_release(mem, PURPOSE, blocks[i]);
+    CHECK_INT(mem_reserved(mem), N * PAGE);
+    CHECK(mem_has_spare(mem));
+    mem_relax(mem); /* all were needed until now */
+    CHECK_INT(mem_reserved(mem), N * PAGE);
+    for (size_t i = 0; i < 150; i++)
+        blocks[i] = mem_alloc(mem, PURPOSE, PAGE - 64);
+    for (size_t i = 0; i < 150; i++)
+        mem_release(mem, PURPOSE, blocks[i]);
+    CHECK_INT(mem_reserved(mem), N * PAGE);
+    mem_relax(mem); /* 50 were not, of which 16 are kept */
+    CHECK_INT(mem_reserved(mem), (150 + 16) * PAGE);
+    mem_relax(mem); /* no more than 64 at a time */
+    CHECK_INT(mem_reserved(mem), (150 + 16 - 64) * PAGE);
+    relax_fully();
+    CHECK_INT(mem_reserved(mem), 16 * PAGE);
+    CHECK(!mem_has_spare(mem));
+    teardown();
+}
+
+/* Never more than 32 MiB. */
+static void test_most_kept(void)
+{
+    enum { N = 600, PAGE = 65536 };
+    static void *blocks[N];
+
+    setup();
+    for (size_t i = 0; i < N; i++)
+        blocks[i] = mem_alloc(mem, PURPOSE, PAGE - 64);
+    CHECK_INT(mem_reserved(mem), N * PAGE);
+    for (size_t i = 0; i < N; i++)
+        mem_release(mem, PURPOSE, blocks[i]);
+    CHECK_INT(mem_reserved(mem), 512 * PAGE);
+    teardown();
+}
+
 /* Runs of pages of all lengths, released in another order, until regions are used up. */
 static void test_large(void)
 {
@@ -345,6 +401,7 @@ static void test_large(void)
             }
         }
     }
+    relax_fully();
     CHECK(mem_reserved(mem) <= 16 * 65536);
     teardown();
 }
@@ -393,6 +450,12 @@ static void test_untouched(void)
 {
 }
 static void test_shrink(void)
+{
+}
+static void test_relax(void)
+{
+}
+static void test_most_kept(void)
 {
 }
 static void test_large(void)
@@ -584,6 +647,6 @@ static void test_realloc_foreign(void)
 }
 
 TEST_MAIN(test_footprint, test_counters, test_alignment, test_not_a_block, test_random, test_pages,
-          test_zalloc, test_untouched, test_shrink, test_large, test_no_memory, test_free_in_use,
-          test_fail_at, test_too_large, test_threads, test_returned_first, test_returned_large,
-          test_realloc_foreign)
+          test_zalloc, test_untouched, test_shrink, test_relax, test_most_kept, test_large,
+          test_no_memory, test_free_in_use, test_fail_at, test_too_large, test_threads,
+          test_returned_first, test_returned_large, test_realloc_foreign)

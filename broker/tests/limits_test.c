@@ -1,12 +1,15 @@
 /* limits_test: what a client that does not read, a queue that is full, or a process that is full
  * costs, and whom; every message that is dropped is counted with its reason. */
 #include "base/mem.h"
+#include "base/mem_priv.h" /* MEM_IS_MALLOC: what the pages do cannot be seen then */
 #include "base/test.h"
 #include "broker/message.h"
 #include "broker/purposes.h"
 #include "broker/retained.h"
 #include "broker/stats.h"
 #include "net_support.h"
+
+#include <string.h>
 
 /* Messages "0" to "9", "a" to ... to this topic. */
 static void publish_n(struct client *pub, unsigned n, uint8_t qos)
@@ -453,5 +456,39 @@ static void test_memory_limit_changes(void)
     fini_watched(&n, h);
 }
 
+/* ---- what was needed for a while ---- */
+
+/* 6 MB wait for a client that is away, and go to it: what they took is kept for a second, in case
+ * there are more, and given back then; an idle shard does not wake up for it any more. */
+static void test_memory_given_back(void)
+{
+    struct net n;
+    struct client *pub, *sub;
+    struct shard *sh;
+    static char payload[60001];
+    size_t high;
+
+    net_init(&n, 1, NULL);
+    sh = n.broker->shards[0];
+    pub = net_client(&n, 0, 5, "pub");
+    sub = come(&n, 1000);
+    client_subscribe(sub, "t", 1);
+    client_drop(sub);
+    memset(payload, 'x', sizeof payload - 1);
+    for (int i = 0; i < 100; i++)
+        client_publish(pub, "t", payload, 1, false);
+    high = mem_reserved(sh->mem);
+    CHECK(high >= 6000000 || MEM_IS_MALLOC);
+    sub = come(&n, 1000);
+    for (int i = 0; i < 100; i++)
+        client_expect_publish(sub, "t", payload, 1, true);
+    CHECK(mem_reserved(sh->mem) >= high);
+    net_sleep(&n, 5000);
+    CHECK(mem_reserved(sh->mem) < high / 2 || MEM_IS_MALLOC);
+    CHECK(!timer_running(&sh->memory_timer));
+    net_fini(&n);
+}
+
 TEST_MAIN(test_queue, test_no_queue, test_mixed, test_bytes, test_expired, test_session_ended,
-          test_slow_consumer, test_connections, test_memory, test_memory_limit_changes)
+          test_slow_consumer, test_connections, test_memory, test_memory_limit_changes,
+          test_memory_given_back)
