@@ -13,7 +13,7 @@
 #define SHAPE_LEVELS(shape)      ((shape) >> 8 & 0xf)
 #define SHAPE_PLUS(shape, level) ((shape) >> (level)&1) /* '+' at level 0..7 */
 
-#define SLOT_FULL                UINT16_MAX
+#define COUNTER_FULL             UINT16_MAX
 
 struct summary {
     uint32_t shape;
@@ -57,9 +57,18 @@ static struct summary summarise(uint64_t seed, struct mqtt_str filter)
     return s;
 }
 
-static uint32_t slot_of(uint64_t hash, uint32_t shape)
+/* Where filters of this shape and hash are counted; the two counters may be one. */
+struct counters_at {
+    uint32_t line, first, second;
+};
+
+static struct counters_at counters_of(uint64_t hash, uint32_t shape)
 {
-    return (uint32_t)((hash + shape) * UINT64_C(0x9E3779B97F4A7C15) >> 40) % INTEREST_SLOTS;
+    uint64_t mixed = (hash + shape) * UINT64_C(0x9E3779B97F4A7C15);
+
+    return (struct counters_at){(uint32_t)(mixed >> 50) % INTEREST_LINES,
+                                (uint32_t)(mixed >> 45) % INTEREST_LINE,
+                                (uint32_t)(mixed >> 40) % INTEREST_LINE};
 }
 
 /* ---- the owner ---- */
@@ -87,12 +96,20 @@ static void count_other(struct interest *in, uint32_t change)
                           memory_order_relaxed);
 }
 
-static void count_slot(_Atomic uint16_t *slot, int change)
+static void count_one(_Atomic uint16_t *counter, int change)
 {
-    uint16_t n = atomic_load_explicit(slot, memory_order_relaxed);
+    uint16_t n = atomic_load_explicit(counter, memory_order_relaxed);
 
-    if (n != SLOT_FULL)
-        atomic_store_explicit(slot, (uint16_t)(n + change), memory_order_relaxed);
+    if (n != COUNTER_FULL)
+        atomic_store_explicit(counter, (uint16_t)(n + change), memory_order_relaxed);
+}
+
+static void count_filter(struct interest *in, const struct summary *s, int change)
+{
+    struct counters_at at = counters_of(s->hash, s->shape);
+
+    count_one(&in->lines[at.line][at.first], change);
+    count_one(&in->lines[at.line][at.second], change);
 }
 
 static void changed(struct interest *in)
@@ -134,7 +151,7 @@ void interest_add(struct interest *in, uint64_t seed, struct mqtt_str filter)
 {
     struct summary s = summarise(seed, filter);
 
-    count_slot(&in->slots[slot_of(s.hash, s.shape)], 1);
+    count_filter(in, &s, 1);
     add_shape(in, s.shape);
     changed(in);
 }
@@ -143,7 +160,7 @@ void interest_remove(struct interest *in, uint64_t seed, struct mqtt_str filter)
 {
     struct summary s = summarise(seed, filter);
 
-    count_slot(&in->slots[slot_of(s.hash, s.shape)], -1);
+    count_filter(in, &s, -1);
     remove_shape(in, s.shape);
     changed(in);
 }
@@ -184,6 +201,14 @@ static uint64_t hash_in_shape(uint32_t shape, const struct interest_probe *p)
     return hash;
 }
 
+static bool has_filter(const struct interest *in, const struct counters_at *at)
+{
+    const _Atomic uint16_t *line = in->lines[at->line];
+
+    return atomic_load_explicit(&line[at->first], memory_order_relaxed) != 0 &&
+           atomic_load_explicit(&line[at->second], memory_order_relaxed) != 0;
+}
+
 bool interest_matches(const struct interest *in, const struct interest_probe *p)
 {
     uint32_t n = atomic_load_explicit(&in->n_shapes, memory_order_acquire);
@@ -192,12 +217,12 @@ bool interest_matches(const struct interest *in, const struct interest_probe *p)
         return true;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t shape = atomic_load_explicit(&in->shapes[i], memory_order_relaxed);
-        uint32_t slot;
+        struct counters_at at;
 
         if (shape == 0 || !fits(shape, p))
             continue;
-        slot = slot_of(hash_in_shape(shape, p), shape);
-        if (atomic_load_explicit(&in->slots[slot], memory_order_relaxed) != 0)
+        at = counters_of(hash_in_shape(shape, p), shape);
+        if (has_filter(in, &at))
             return true;
     }
     return false;

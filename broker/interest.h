@@ -1,12 +1,13 @@
 /* interest: a summary of one shard's filters that other shards can read without a lock, so that a
- * publisher skips shards that cannot match. There are no false negatives; a false positive costs
- * one wasted match.
+ * publisher skips shards that cannot match, its own included. There are no false negatives; a false
+ * positive costs one wasted match.
  *
  * A filter has a shape (how many levels, which of them are '+', whether a '#' follows) and a hash
  * of the levels of that shape. The summary lists the shapes in use, and counts filters by their
- * hash in a table. A publisher computes, for each shape that its topic fits, the hash that a
- * matching filter would have (a sum over levels, see trie_path()), and looks that up. Filters with
- * more levels than INTEREST_DEPTH count as if they ended in '#' there.
+ * hash in a table: a counting Bloom filter with two counters each, both in one line of memory. A
+ * publisher computes, for each shape that its topic fits, the hash that a matching filter would
+ * have (a sum over levels, see trie_path()), and looks that up. Filters with more levels than
+ * INTEREST_DEPTH count as if they ended in '#' there.
  *
  * Only the owner writes. All shards use the same seed. */
 #ifndef BROKER_INTEREST_H
@@ -17,7 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define INTEREST_SLOTS  (1u << 18) /* counters: selective up to some 100,000 filters a shard */
+#define INTEREST_LINES  (1u << 14) /* of counters: selective up to some 100,000 filters a shard */
+#define INTEREST_LINE   32         /* counters in a line of memory */
 #define INTEREST_DEPTH  8          /* levels that are told apart */
 #define INTEREST_SHAPES 64         /* in use at a time; with more every topic may match */
 
@@ -27,7 +29,8 @@ struct interest {
     _Atomic uint32_t other;            /* filters whose shape found no place: any topic may match */
     _Atomic uint64_t generation;       /* changes after every change */
     uint32_t filters[INTEREST_SHAPES]; /* of each shape; owner only */
-    _Atomic uint16_t slots[INTEREST_SLOTS]; /* filters; one that is full stays full */
+    _Alignas(64) _Atomic uint16_t
+        lines[INTEREST_LINES][INTEREST_LINE]; /* filters; one that is full stays full */
 };
 
 /* A topic name, prepared for questions to any shard. */

@@ -40,7 +40,7 @@ struct match_entry *match_cache_find(struct match_cache *c, struct mqtt_str topi
     if (e->hash != hash) {
         /* Another topic: the next time this one comes it may have the entry. */
         e->hash = hash;
-        e->generation = e->elsewhere_generation = 0;
+        e->generation = e->interested_generation = 0;
         e->topic_len = 0;
         return NULL;
     }

@@ -23,9 +23,9 @@ struct match {
 struct match_entry {
     uint64_t hash;       /* of the topic that was seen here last ... */
     uint64_t generation; /* ... and of the tree when the lists were noted; 0: no lists yet */
-    uint64_t elsewhere_generation; /* sum over shards, when elsewhere was noted; 0: not noted */
-    uint64_t elsewhere;            /* bit per interested shard */
-    uint8_t n;                     /* lists */
+    uint64_t interested_generation; /* sum over shards, when that was noted; 0: not noted */
+    uint64_t interested;            /* bit per interested shard */
+    uint8_t n;                      /* lists */
     uint8_t topic_len;
     uint8_t topic[MATCH_CACHE_TOPIC];
     struct match v[MATCH_CACHE_LISTS];

@@ -319,7 +319,7 @@ static bool hand_over(struct shard *sh, unsigned to, struct publication *pub)
     return true;
 }
 
-/* Shards other than this one where a filter may match: a bit each. */
+/* Shards where a filter may match, this one included: a bit each. */
 static uint64_t interested(struct shard *sh, struct mqtt_str topic)
 {
     struct broker *b = sh->broker;
@@ -327,9 +327,9 @@ static uint64_t interested(struct shard *sh, struct mqtt_str topic)
     uint64_t mask = 0;
 
     interest_probe(b->interest_seed, topic, &probe);
-    for (unsigned to = 0; to < b->n_shards; to++)
-        if (to != sh->index && interest_matches(&b->shards[to]->interest, &probe))
-            mask |= UINT64_C(1) << to;
+    for (unsigned i = 0; i < b->n_shards; i++)
+        if (interest_matches(&b->shards[i]->interest, &probe))
+            mask |= UINT64_C(1) << i;
     return mask;
 }
 
@@ -343,35 +343,36 @@ static uint64_t interested_cached(struct shard *sh, struct mqtt_str topic, struc
         return interested(sh, topic);
     for (unsigned i = 0; i < b->n_shards; i++) /* before the look: what changes meanwhile shows */
         generation += interest_generation(&b->shards[i]->interest);
-    if (e->elsewhere_generation != generation) {
-        e->elsewhere = interested(sh, topic);
-        e->elsewhere_generation = generation;
+    if (e->interested_generation != generation) {
+        e->interested = interested(sh, topic);
+        e->interested_generation = generation;
     }
-    return e->elsewhere;
+    return e->interested;
 }
 
-/* A retained message goes to every shard; others where a filter may match. */
-static bool route_elsewhere(struct shard *sh, struct publication *pub, struct match_entry *e)
+/* To the shards where a filter may match. A retained message goes to every other one, too. */
+static bool route_among_shards(struct shard *sh, struct publication *pub, struct match_entry *e)
 {
-    uint64_t mask = pub->retain ? (UINT64_C(1) << (sh->broker->n_shards - 1) << 1) - 1
-                                : interested_cached(sh, pub->topic, e);
-    bool handed = false;
+    uint64_t own = UINT64_C(1) << sh->index;
+    uint64_t mask = interested_cached(sh, pub->topic, e);
+    uint64_t others =
+        (pub->retain ? (UINT64_C(1) << (sh->broker->n_shards - 1) << 1) - 1 : mask) & ~own;
+    bool matched = false;
 
-    mask &= ~(UINT64_C(1) << sh->index);
-    for (; mask != 0; mask &= mask - 1)
-        handed |= hand_over(sh, (unsigned)__builtin_ctzll(mask), pub);
-    return handed;
+    for (; others != 0; others &= others - 1)
+        matched |= hand_over(sh, (unsigned)__builtin_ctzll(others), pub);
+    if ((mask & own) != 0)
+        matched |= route_here(sh, pub, e);
+    return matched;
 }
 
 bool router_publish(struct shard *sh, struct publication *pub)
 {
     struct match_entry *e = match_cache_find(sh->match_cache, pub->topic);
-    bool matched = false;
+    bool matched;
 
     keep_retained(sh, pub);
-    if (!shard_alone(sh))
-        matched = route_elsewhere(sh, pub, e);
-    matched |= route_here(sh, pub, e);
+    matched = shard_alone(sh) ? route_here(sh, pub, e) : route_among_shards(sh, pub, e);
     if (!matched)
         COUNT(&sh->counters, publishes_unmatched);
     return matched;

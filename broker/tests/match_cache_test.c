@@ -41,7 +41,7 @@ static void test_second_time(void)
     if (!CHECK(e != NULL))
         return;
     CHECK_INT(e->generation, 0);
-    CHECK_INT(e->elsewhere_generation, 0);
+    CHECK_INT(e->interested_generation, 0);
     match_cache_note(e, 7, v, 2);
     CHECK(match_cache_find(cache, topic) == e);
     CHECK_INT(e->generation, 7);
