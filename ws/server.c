@@ -220,12 +220,24 @@ static void log_listeners(const struct ws_server *s)
     }
 }
 
+/* 0 or an errno. */
+static int start_loop(struct ws_server *s, unsigned i)
+{
+    char name[24];
+    int rc = pthread_create(&s->loops[i].thread, NULL, loop_main, &s->loops[i]);
+
+    snprintf(name, sizeof name, "worker-%u", i);
+    if (rc == 0)
+        pthread_setname_np(s->loops[i].thread, name);
+    return rc;
+}
+
 bool ws_server_start(struct ws_server *s, struct ws_error *err)
 {
     log_listeners(s);
     s->running = s->n_loops;
     for (unsigned i = 0; i < s->n_loops; i++) {
-        int rc = pthread_create(&s->loops[i].thread, NULL, loop_main, &s->loops[i]);
+        int rc = start_loop(s, i);
 
         if (rc != 0) {
             ws_fail(err, "cannot start thread %u of %u: %s", i + 1, s->n_loops, strerror(rc));
