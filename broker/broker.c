@@ -57,7 +57,6 @@ struct broker *broker_new(const struct env *env, const struct broker_config *con
     b->n_shards = n_shards;
     pthread_mutex_init(&b->wake_lock, NULL);
     b->hash_seed = env_random64(env);
-    b->interest_seed = env_random64(env);
     b->started_ms = now.mono_ms;
     snprintf(b->version, sizeof b->version, "%s", version);
     if (directory_init(&b->directory, env_random64(env)) != 0) {

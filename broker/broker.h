@@ -33,9 +33,8 @@ struct broker {
     pthread_mutex_t wake_lock; /* of shard.wake, for threads of the store */
     struct shard *shards[BROKER_MAX_SHARDS];
     unsigned n_shards;
-    uint64_t hash_seed;     /* for tables of what clients name */
-    uint64_t interest_seed; /* the same for all shards */
-    uint64_t started_ms;    /* monotonic */
+    uint64_t hash_seed;  /* for tables of what clients name; the same for all shards */
+    uint64_t started_ms; /* monotonic */
     _Atomic int memory_pressure;
     _Atomic bool draining;    /* no new connections */
     _Atomic unsigned settled; /* shards that have done step 1 of drain.h */

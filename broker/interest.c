@@ -8,27 +8,22 @@
 #include <string.h>
 
 /* A shape in 32 bits: never 0. */
-#define SHAPE_USED               0x10000u
-#define SHAPE_MULTI              0x1000u /* anything may follow */
-#define SHAPE_LEVELS(shape)      ((shape) >> 8 & 0xf)
-#define SHAPE_PLUS(shape, level) ((shape) >> (level)&1) /* '+' at level 0..7 */
+#define SHAPE_USED          0x10000u
+#define SHAPE_MULTI         0x1000u /* anything may follow */
+#define SHAPE_LEVELS(shape) ((shape) >> 8 & 0xf)
+#define SHAPE_PLUS(shape)   ((shape)&0xff) /* bit per level that is '+' */
 
-#define COUNTER_FULL             UINT16_MAX
+#define COUNTER_FULL        UINT16_MAX
 
 struct summary {
     uint32_t shape;
     uint64_t hash;
 };
 
-static uint64_t level_hash(uint64_t seed, struct mqtt_str level)
+/* What a level (0..) adds to the hash of a filter. */
+static uint64_t share_of(const struct interest *in, uint32_t level, struct mqtt_str name)
 {
-    return hash_bytes(seed, level.p, level.len);
-}
-
-/* The share of a level (0..) in the hash of a filter. */
-static uint64_t share_of(uint32_t level, uint64_t name_hash)
-{
-    return trie_path(0, level + 1, name_hash);
+    return trie_path(0, level + 1, hash_bytes(in->seed, name.p, name.len));
 }
 
 static bool is_level(struct mqtt_str level, uint8_t wildcard)
@@ -36,7 +31,7 @@ static bool is_level(struct mqtt_str level, uint8_t wildcard)
     return level.len == 1 && level.p[0] == wildcard;
 }
 
-static struct summary summarise(uint64_t seed, struct mqtt_str filter)
+static struct summary summarise(const struct interest *in, struct mqtt_str filter)
 {
     struct summary s = {SHAPE_USED, 0};
     uint32_t level = 0, at = 0;
@@ -48,7 +43,7 @@ static struct summary summarise(uint64_t seed, struct mqtt_str filter)
             break;
         if (is_level(name, '+'))
             s.shape |= 1u << level;
-        s.hash += share_of(level, level_hash(seed, name));
+        s.hash += share_of(in, level, name);
         at += name.len + 1;
     }
     if (at <= filter.len) /* a '#', or more levels than are told apart */
@@ -72,6 +67,13 @@ static struct counters_at counters_of(uint64_t hash, uint32_t shape)
 }
 
 /* ---- the owner ---- */
+
+void interest_init(struct interest *in, uint64_t seed)
+{
+    in->seed = seed;
+    for (uint32_t i = 0; i < INTEREST_DEPTH; i++)
+        in->plus[i] = share_of(in, i, MQTT_STR("+"));
+}
 
 /* The place of a shape, or of a free one. INTEREST_SHAPES: neither. */
 static uint32_t place_of(const struct interest *in, uint32_t shape)
@@ -147,18 +149,18 @@ static void remove_shape(struct interest *in, uint32_t shape)
     }
 }
 
-void interest_add(struct interest *in, uint64_t seed, struct mqtt_str filter)
+void interest_add(struct interest *in, struct mqtt_str filter)
 {
-    struct summary s = summarise(seed, filter);
+    struct summary s = summarise(in, filter);
 
     count_filter(in, &s, 1);
     add_shape(in, s.shape);
     changed(in);
 }
 
-void interest_remove(struct interest *in, uint64_t seed, struct mqtt_str filter)
+void interest_remove(struct interest *in, struct mqtt_str filter)
 {
-    struct summary s = summarise(seed, filter);
+    struct summary s = summarise(in, filter);
 
     count_filter(in, &s, -1);
     remove_shape(in, s.shape);
@@ -167,49 +169,40 @@ void interest_remove(struct interest *in, uint64_t seed, struct mqtt_str filter)
 
 /* ---- publishers ---- */
 
-void interest_probe(uint64_t seed, struct mqtt_str name, struct interest_probe *out)
-{
-    static const uint8_t plus[] = {'+'};
-    uint64_t plus_hash = hash_bytes(seed, plus, 1);
-    uint32_t at = 0;
-
-    for (out->levels = 0; at <= name.len && out->levels < INTEREST_DEPTH; out->levels++) {
-        struct mqtt_str level = topic_level(name, at);
-
-        out->literal[out->levels] = share_of(out->levels, level_hash(seed, level));
-        out->plus[out->levels] = share_of(out->levels, plus_hash);
-        at += level.len + 1;
-    }
-    out->deeper = at <= name.len;
-}
-
-static bool fits(uint32_t shape, const struct interest_probe *p)
+static bool fits(uint32_t shape, const struct trie_levels *name)
 {
     uint32_t levels = SHAPE_LEVELS(shape);
 
     if ((shape & SHAPE_MULTI) != 0)
-        return p->levels >= levels;
-    return p->levels == levels && !p->deeper;
+        return name->n >= levels;
+    return name->n == levels && name->whole;
 }
 
-static uint64_t hash_in_shape(uint32_t shape, const struct interest_probe *p)
+/* Of the name's levels as far as the shape goes, "+" in place of some. */
+static uint64_t hash_in_shape(const struct interest *in, uint32_t shape,
+                              const struct trie_levels *name)
 {
-    uint64_t hash = 0;
+    uint32_t levels = SHAPE_LEVELS(shape);
+    uint64_t hash = levels == 0 ? 0 : name->v[levels - 1].path;
 
-    for (uint32_t i = 0; i < SHAPE_LEVELS(shape); i++)
-        hash += SHAPE_PLUS(shape, i) ? p->plus[i] : p->literal[i];
+    for (uint32_t plus = SHAPE_PLUS(shape); plus != 0; plus &= plus - 1) {
+        int level = __builtin_ctz(plus);
+
+        hash += in->plus[level] - name->v[level].share;
+    }
     return hash;
 }
 
-static bool has_filter(const struct interest *in, const struct counters_at *at)
+static bool has_filter(const struct interest *in, uint32_t shape, uint64_t hash)
 {
-    const _Atomic uint16_t *line = in->lines[at->line];
+    struct counters_at at = counters_of(hash, shape);
+    const _Atomic uint16_t *line = in->lines[at.line];
 
-    return atomic_load_explicit(&line[at->first], memory_order_relaxed) != 0 &&
-           atomic_load_explicit(&line[at->second], memory_order_relaxed) != 0;
+    return atomic_load_explicit(&line[at.first], memory_order_relaxed) != 0 &&
+           atomic_load_explicit(&line[at.second], memory_order_relaxed) != 0;
 }
 
-bool interest_matches(const struct interest *in, const struct interest_probe *p)
+bool interest_matches(const struct interest *in, const struct trie_levels *name)
 {
     uint32_t n = atomic_load_explicit(&in->n_shapes, memory_order_acquire);
 
@@ -217,12 +210,9 @@ bool interest_matches(const struct interest *in, const struct interest_probe *p)
         return true;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t shape = atomic_load_explicit(&in->shapes[i], memory_order_relaxed);
-        struct counters_at at;
 
-        if (shape == 0 || !fits(shape, p))
-            continue;
-        at = counters_of(hash_in_shape(shape, p), shape);
-        if (has_filter(in, &at))
+        if (shape != 0 && fits(shape, name) &&
+            has_filter(in, shape, hash_in_shape(in, shape, name)))
             return true;
     }
     return false;

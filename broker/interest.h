@@ -9,7 +9,8 @@
  * have (a sum over levels, see trie_path()), and looks that up. Filters with more levels than
  * INTEREST_DEPTH count as if they ended in '#' there.
  *
- * Only the owner writes. All shards use the same seed. */
+ * Only the owner writes. All shards use one seed, which is that of their topic trees: a name is
+ * hashed once for all of them. */
 #ifndef BROKER_INTEREST_H
 #define BROKER_INTEREST_H
 #include "mqtt/str.h"
@@ -23,7 +24,11 @@
 #define INTEREST_DEPTH  8          /* levels that are told apart */
 #define INTEREST_SHAPES 64         /* in use at a time; with more every topic may match */
 
+struct trie_levels;
+
 struct interest {
+    uint64_t seed;
+    uint64_t plus[INTEREST_DEPTH];            /* what "+" adds to the hash at each level */
     _Atomic uint32_t shapes[INTEREST_SHAPES]; /* 0: free */
     _Atomic uint32_t n_shapes;                /* entries of shapes in use, the last one included */
     _Atomic uint32_t other;            /* filters whose shape found no place: any topic may match */
@@ -33,26 +38,19 @@ struct interest {
         lines[INTEREST_LINES][INTEREST_LINE]; /* filters; one that is full stays full */
 };
 
-/* A topic name, prepared for questions to any shard. */
-struct interest_probe {
-    uint64_t literal[INTEREST_DEPTH]; /* share of each level in the hash ... */
-    uint64_t plus[INTEREST_DEPTH];    /* ... and if the filter has '+' there */
-    uint8_t levels;                   /* at most INTEREST_DEPTH */
-    bool deeper;                      /* it has more */
-};
+void interest_init(struct interest *in, uint64_t seed);
 
 /* Owner's thread. Every add is undone by one remove with the same filter (without "$share/NAME/").
  */
-void interest_add(struct interest *in, uint64_t seed, struct mqtt_str filter);
-void interest_remove(struct interest *in, uint64_t seed, struct mqtt_str filter);
-
-void interest_probe(uint64_t seed, struct mqtt_str name, struct interest_probe *out);
+void interest_add(struct interest *in, struct mqtt_str filter);
+void interest_remove(struct interest *in, struct mqtt_str filter);
 
 static inline uint64_t interest_generation(const struct interest *in)
 {
     return atomic_load_explicit(&in->generation, memory_order_acquire);
 }
 
-/* May a filter of this shard match? Any thread. */
-bool interest_matches(const struct interest *in, const struct interest_probe *p);
+/* May a filter of this shard match? name: hashed with the seed of the summary; INTEREST_DEPTH
+ * levels are enough. Any thread. */
+bool interest_matches(const struct interest *in, const struct trie_levels *name);
 #endif

@@ -28,14 +28,17 @@ static bool is_of(const struct match_entry *e, struct mqtt_str topic)
     return mqtt_str_eq((struct mqtt_str){e->topic, e->topic_len}, topic);
 }
 
-struct match_entry *match_cache_find(struct match_cache *c, struct mqtt_str topic)
+uint64_t match_cache_hash(const struct match_cache *c, struct mqtt_str topic)
 {
-    uint64_t hash;
+    return topic.len > MATCH_CACHE_TOPIC ? 0 : hash_bytes(c->seed, topic.p, topic.len);
+}
+
+struct match_entry *match_cache_find(struct match_cache *c, struct mqtt_str topic, uint64_t hash)
+{
     struct match_entry *e;
 
     if (topic.len > MATCH_CACHE_TOPIC)
         return NULL;
-    hash = hash_bytes(c->seed, topic.p, topic.len);
     e = &c->slots[hash % MATCH_CACHE_SLOTS];
     if (e->hash != hash) {
         /* Another topic: the next time this one comes it may have the entry. */

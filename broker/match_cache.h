@@ -40,10 +40,13 @@ struct match_cache {
 struct match_cache *match_cache_new(struct mem *mem, uint64_t seed);
 void match_cache_free(struct match_cache **c, struct mem *mem);
 
-/* The entry for this topic, or NULL when it deserves none now. Its lists hold if generation is that
+/* The hash of a topic, the same for all caches with this seed. 0 for one that is too long. */
+uint64_t match_cache_hash(const struct match_cache *c, struct mqtt_str topic);
+
+/* The entry for the topic of this hash, or NULL when it deserves none now. Its lists hold if generation is that
  * of the tree; otherwise the caller looks the topic up and notes the lists, if it likes, by
  * match_cache_note(). */
-struct match_entry *match_cache_find(struct match_cache *c, struct mqtt_str topic);
+struct match_entry *match_cache_find(struct match_cache *c, struct mqtt_str topic, uint64_t hash);
 
 /* Note n lists (at most MATCH_CACHE_LISTS) as found at this generation of the tree (not 0). */
 void match_cache_note(struct match_entry *e, uint64_t generation, const struct match *v, size_t n);

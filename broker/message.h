@@ -35,6 +35,7 @@ struct publication {
     uint64_t uid;
     uint64_t publisher;
     uint64_t expires_ms;
+    uint64_t topic_hash; /* by match_cache_hash(); 0: not known yet */
     uint64_t moved_from; /* number of the session that gives it back to its group, and whose record
                             of it goes when the next member has it; 0: none (share.h) */
     uint8_t qos;

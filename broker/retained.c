@@ -231,7 +231,7 @@ static void record(struct shard *sh, struct publication *pub)
 
     if (sh->journal == NULL || (t.len >= 5 && memcmp(t.p, "$SYS/", 5) == 0))
         return;
-    hash = hash_bytes(sh->broker->interest_seed, t.p, t.len);
+    hash = hash_bytes(sh->broker->hash_seed, t.p, t.len);
     if (hash % sh->broker->n_shards == sh->index)
         journal_retained(sh, pub);
 }

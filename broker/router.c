@@ -20,6 +20,8 @@
 
 #define MATCHES_INLINE 16
 
+_Static_assert(TOPIC_TREE_LEVELS >= INTEREST_DEPTH, "a name split for a tree does for interest");
+
 struct matches {
     struct shard *sh;
     struct match *v; /* inline_v, or memory of its own */
@@ -213,11 +215,19 @@ static void keep_retained(struct shard *sh, struct publication *pub)
         retained_set(sh, pub);
 }
 
+/* What is known of the topic, or NULL. Its hash goes with the message. */
+static struct match_entry *known(struct shard *sh, struct publication *pub)
+{
+    if (pub->topic_hash == 0)
+        pub->topic_hash = match_cache_hash(sh->match_cache, pub->topic);
+    return match_cache_find(sh->match_cache, pub->topic, pub->topic_hash);
+}
+
 static void arrive(struct shard *sh, struct publication *pub)
 {
     shard_seen_uid(sh, pub->uid);
     keep_retained(sh, pub);
-    route_here(sh, pub, match_cache_find(sh->match_cache, pub->topic));
+    route_here(sh, pub, known(sh, pub));
 }
 
 /* ptr: message, with a reference. */
@@ -232,7 +242,7 @@ static void on_message(struct shard *sh, struct post *p)
 
 /* A small message travels as a copy: this, then topic, properties, payload. */
 struct copied {
-    uint64_t uid, publisher, expires_ms;
+    uint64_t uid, publisher, expires_ms, topic_hash;
     uint32_t topic_len, props_len, payload_len;
     uint8_t qos;
     bool retain, guarded;
@@ -250,6 +260,7 @@ static void on_copy(struct shard *sh, struct post *p)
                               .uid = c->uid,
                               .publisher = c->publisher,
                               .expires_ms = c->expires_ms,
+                              .topic_hash = c->topic_hash,
                               .qos = c->qos,
                               .retain = c->retain,
                               .guarded = c->guarded};
@@ -271,6 +282,7 @@ static bool hand_over_copy(struct shard *sh, unsigned to, const struct publicati
     *c = (struct copied){.uid = pub->uid,
                          .publisher = pub->publisher,
                          .expires_ms = pub->expires_ms,
+                         .topic_hash = pub->topic_hash,
                          .topic_len = pub->topic.len,
                          .props_len = pub->props.len,
                          .payload_len = pub->payload.len,
@@ -323,12 +335,11 @@ static bool hand_over(struct shard *sh, unsigned to, struct publication *pub)
 static uint64_t interested(struct shard *sh, struct mqtt_str topic)
 {
     struct broker *b = sh->broker;
-    struct interest_probe probe;
+    const struct trie_levels *levels = topic_tree_split(sh->tree, topic);
     uint64_t mask = 0;
 
-    interest_probe(b->interest_seed, topic, &probe);
     for (unsigned i = 0; i < b->n_shards; i++)
-        if (interest_matches(&b->shards[i]->interest, &probe))
+        if (interest_matches(&b->shards[i]->interest, levels))
             mask |= UINT64_C(1) << i;
     return mask;
 }
@@ -368,7 +379,7 @@ static bool route_among_shards(struct shard *sh, struct publication *pub, struct
 
 bool router_publish(struct shard *sh, struct publication *pub)
 {
-    struct match_entry *e = match_cache_find(sh->match_cache, pub->topic);
+    struct match_entry *e = known(sh, pub);
     bool matched;
 
     keep_retained(sh, pub);
@@ -395,15 +406,15 @@ static int find_durable(void *arg, const struct topic_sub *subs, size_t n)
 bool router_needs_store(struct shard *sh, struct publication *pub)
 {
     struct broker *b = sh->broker;
-    struct interest_probe probe;
+    const struct trie_levels *levels;
 
     if (!journal_wants(sh, pub))
         return false;
     if (pub->retain || topic_tree_match(sh->tree, pub->topic, find_durable, NULL) != 0)
         return true;
-    interest_probe(b->interest_seed, pub->topic, &probe);
+    levels = topic_tree_split(sh->tree, pub->topic);
     for (unsigned to = 0; to < b->n_shards; to++)
-        if (to != sh->index && interest_matches(&b->shards[to]->durable_interest, &probe))
+        if (to != sh->index && interest_matches(&b->shards[to]->durable_interest, levels))
             return true;
     return false;
 }

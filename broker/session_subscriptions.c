@@ -62,9 +62,9 @@ static int enter_tree(struct session *s, struct subscription *sub, struct mqtt_s
     int rc = topic_tree_add(sh->tree, filter, entry, &sub->place);
 
     if (rc == 0 && !shard_alone(sh)) {
-        interest_add(&sh->interest, sh->broker->interest_seed, filter);
+        interest_add(&sh->interest, filter);
         if (s->durable)
-            interest_add(&sh->durable_interest, sh->broker->interest_seed, filter);
+            interest_add(&sh->durable_interest, filter);
     }
     return rc;
 }
@@ -78,9 +78,9 @@ static void leave_tree(struct session *s, struct subscription *sub)
         uint32_t len = (uint32_t)topic_place_filter(&sub->place, filter, sizeof filter);
         struct mqtt_str text = {filter, len};
 
-        interest_remove(&sh->interest, sh->broker->interest_seed, text);
+        interest_remove(&sh->interest, text);
         if (s->durable)
-            interest_remove(&sh->durable_interest, sh->broker->interest_seed, text);
+            interest_remove(&sh->durable_interest, text);
     }
     topic_tree_remove(sh->tree, &sub->place);
 }

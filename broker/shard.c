@@ -320,6 +320,8 @@ struct shard *shard_new(struct broker *b, unsigned index)
     list_init(&sh->loads);
     list_init(&sh->jobs);
     posts_init(sh);
+    interest_init(&sh->interest, b->hash_seed);
+    interest_init(&sh->durable_interest, b->hash_seed);
     sh->tree = topic_tree_new(mem, b->hash_seed);
     sh->match_cache = match_cache_new(mem, b->hash_seed);
     sh->retained = retained_new(sh);

@@ -98,7 +98,7 @@ static struct membership *membership_find(struct shard *sh, uint64_t group, uint
 /* Two groups of equal hash would be one; among a million groups the chance is below 1e-7. */
 static uint64_t group_id(const struct shard *sh, const uint8_t *text, size_t len)
 {
-    uint64_t id = hash_bytes(sh->broker->interest_seed, text, len);
+    uint64_t id = hash_bytes(sh->broker->hash_seed, text, len);
 
     return id != 0 ? id : 1;
 }
@@ -130,8 +130,8 @@ static void group_free(struct shard *sh, struct group *g)
     if (g->place.node != NULL) {
         topic_tree_remove(sh->tree, &g->place);
         if (!shard_alone(sh)) {
-            interest_remove(&sh->interest, sh->broker->interest_seed, group_filter(g));
-            interest_remove(&sh->durable_interest, sh->broker->interest_seed, group_filter(g));
+            interest_remove(&sh->interest, group_filter(g));
+            interest_remove(&sh->durable_interest, group_filter(g));
         }
         map_remove(&sh->shares->groups, spread(g->id), &g->id, sizeof g->id);
     }
@@ -158,8 +158,8 @@ static struct group *group_new(struct shard *sh, const struct join *j)
         return NULL;
     }
     if (!shard_alone(sh)) { /* durable, too: some of its members may be */
-        interest_add(&sh->interest, sh->broker->interest_seed, group_filter(g));
-        interest_add(&sh->durable_interest, sh->broker->interest_seed, group_filter(g));
+        interest_add(&sh->interest, group_filter(g));
+        interest_add(&sh->durable_interest, group_filter(g));
     }
     return g;
 }

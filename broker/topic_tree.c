@@ -16,8 +16,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define FIRST_SUBS  1  /* most filters have one subscriber */
-#define FIRST_DEPTH 16 /* levels */
+#define FIRST_SUBS  1 /* most filters have one subscriber */
+#define FIRST_DEPTH TOPIC_TREE_LEVELS
 
 struct subs {
     struct topic_sub *v;
@@ -31,13 +31,6 @@ struct topic_node {
     struct subs multi;       /* filters that go on with "/#" and end */
 };
 
-/* A level of the name being matched. */
-struct level {
-    uint32_t at, len;
-    uint64_t hash;
-    uint64_t path; /* of the name up to and with this level */
-};
-
 /* A branch that the walk has left for later. */
 struct branch {
     struct topic_node *node;
@@ -49,10 +42,9 @@ struct topic_tree {
     struct mem *mem;
     struct trie trie;
     struct topic_node *root;
-    struct level *levels;
-    struct branch *stack;
-    uint32_t depth;     /* capacity of levels and stack */
-    uint64_t plus_hash; /* of the level "+" */
+    struct trie_levels levels; /* of the name that is matched */
+    struct branch *stack;      /* as many as levels */
+    uint64_t plus_hash;        /* of the level "+" */
     size_t subs;
     uint64_t generation;
 };
@@ -139,23 +131,23 @@ static void subs_take_out(struct topic_tree *t, struct subs *s, uint32_t i)
 
 static int reserve_depth(struct topic_tree *t, uint32_t levels)
 {
-    uint32_t depth = t->depth;
-    struct level *l;
+    uint32_t before = t->levels.capacity, depth = before;
+    struct trie_level *l;
     struct branch *b;
 
     while (depth < levels + 2)
         depth *= 2;
-    if (depth == t->depth)
+    if (depth == before)
         return 0;
-    l = mem_try_realloc(t->mem, FOR_TOPIC_TREE, t->levels, t->depth * sizeof *l, depth * sizeof *l);
-    if (l == NULL)
-        return -ENOMEM;
-    t->levels = l;
-    b = mem_try_realloc(t->mem, FOR_TOPIC_TREE, t->stack, t->depth * sizeof *b, depth * sizeof *b);
+    b = mem_try_realloc(t->mem, FOR_TOPIC_TREE, t->stack, before * sizeof *b, depth * sizeof *b);
     if (b == NULL)
         return -ENOMEM;
     t->stack = b;
-    t->depth = depth;
+    l = mem_try_realloc(t->mem, FOR_TOPIC_TREE, t->levels.v, before * sizeof *l, depth * sizeof *l);
+    if (l == NULL)
+        return -ENOMEM;
+    t->levels.v = l;
+    t->levels.capacity = depth;
     return 0;
 }
 
@@ -192,29 +184,6 @@ static int descend(struct topic_tree *t, struct mqtt_str filter, struct topic_no
 
 /* ---- matching ---- */
 
-/* Levels of the name, as many as the deepest filter could need. Returns their number; *out_whole is
- * false when the name goes on beyond them. The memory of the look-ups to come is being fetched when
- * this returns. */
-static uint32_t split(struct topic_tree *t, struct mqtt_str name, bool *out_whole)
-{
-    uint32_t at = 0, n = 0;
-    uint64_t path = 0;
-
-    while (at <= name.len && n < t->depth) {
-        struct mqtt_str level = topic_level(name, at);
-        uint64_t hash = trie_hash(&t->trie, level);
-
-        path = trie_path(path, n + 1, hash);
-        map_prefetch(&t->trie.edges, path);
-        t->levels[n++] = (struct level){at, level.len, hash, path};
-        at += level.len + 1;
-    }
-    *out_whole = at > name.len;
-    for (uint32_t i = 0; i < n; i++)
-        __builtin_prefetch(map_hint(&t->trie.edges, t->levels[i].path));
-    return n;
-}
-
 static int report(const struct subs *s, topic_match_fn *fn, void *arg)
 {
     return s->n == 0 ? 0 : fn(arg, s->v, s->n);
@@ -236,13 +205,13 @@ struct topic_tree *topic_tree_new(struct mem *mem, uint64_t seed)
 
     if (t == NULL)
         return NULL;
-    *t = (struct topic_tree){.mem = mem, .depth = FIRST_DEPTH, .generation = 1};
+    *t = (struct topic_tree){.mem = mem, .levels.capacity = FIRST_DEPTH, .generation = 1};
     trie_init(&t->trie, mem, FOR_TOPIC_TREE, seed, sizeof *t->root);
     t->plus_hash = trie_hash(&t->trie, MQTT_STR("+"));
     t->root = (struct topic_node *)trie_new_node(&t->trie, NULL, (struct mqtt_str){NULL, 0});
-    t->levels = mem_try_alloc(mem, FOR_TOPIC_TREE, FIRST_DEPTH * sizeof *t->levels);
+    t->levels.v = mem_try_alloc(mem, FOR_TOPIC_TREE, FIRST_DEPTH * sizeof *t->levels.v);
     t->stack = mem_try_alloc(mem, FOR_TOPIC_TREE, FIRST_DEPTH * sizeof *t->stack);
-    if (t->root == NULL || t->levels == NULL || t->stack == NULL)
+    if (t->root == NULL || t->levels.v == NULL || t->stack == NULL)
         topic_tree_free(&t);
     return t;
 }
@@ -275,7 +244,7 @@ void topic_tree_free(struct topic_tree **tree)
     if (t->root != NULL)
         free_with_plus(t, &t->root->trie);
     trie_fini(&t->trie);
-    mem_release(t->mem, FOR_TOPIC_TREE, t->levels);
+    mem_release(t->mem, FOR_TOPIC_TREE, t->levels.v);
     mem_release(t->mem, FOR_TOPIC_TREE, t->stack);
     mem_release(t->mem, FOR_TOPIC_TREE, t);
 }
@@ -404,12 +373,12 @@ struct walk {
 /* Go down to the literal child, and leave the '+' child for later. */
 static void step(struct topic_tree *t, struct mqtt_str name, struct walk *w, bool wildcards)
 {
-    const struct level *l = &t->levels[w->depth];
+    const struct trie_level *l = &t->levels.v[w->depth];
     struct topic_node *n = w->node;
     uint64_t front = w->path;
 
     w->depth++;
-    w->path = trie_path(front, w->depth, l->hash);
+    w->path = front + l->share;
     if (n->plus != NULL && wildcards) {
         __builtin_prefetch(n->plus);
         t->stack[w->left++] =
@@ -434,18 +403,32 @@ static bool next_branch(struct topic_tree *t, struct walk *w)
     return true;
 }
 
+/* The memory of the look-ups to come is being fetched when this returns. */
+const struct trie_levels *topic_tree_split(struct topic_tree *t, struct mqtt_str name)
+{
+    struct trie_levels *l = &t->levels;
+    uint32_t at = 0;
+
+    l->n = 0;
+    while (trie_next_level(l, t->trie.seed, name, &at))
+        map_prefetch(&t->trie.edges, l->v[l->n - 1].path);
+    for (uint32_t i = 0; i < l->n; i++)
+        __builtin_prefetch(map_hint(&t->trie.edges, l->v[i].path));
+    return l;
+}
+
 int topic_tree_match(struct topic_tree *t, struct mqtt_str name, topic_match_fn *fn, void *arg)
 {
-    bool whole, dollar = name.len > 0 && name.p[0] == '$';
-    uint32_t levels = split(t, name, &whole);
+    const struct trie_levels *levels = topic_tree_split(t, name);
+    bool dollar = name.len > 0 && name.p[0] == '$';
     struct walk w = {.node = t->root};
     int rc = 0;
 
     while (rc == 0 && (w.node != NULL || next_branch(t, &w))) {
         bool wildcards = w.depth > 0 || !dollar; /* [v5 MQTT-4.7.2-1] */
 
-        if (w.depth == levels) {
-            rc = whole ? report_end(w.node, fn, arg) : report(&w.node->multi, fn, arg);
+        if (w.depth == levels->n) {
+            rc = levels->whole ? report_end(w.node, fn, arg) : report(&w.node->multi, fn, arg);
             w.node = NULL;
         } else {
             rc = wildcards ? report(&w.node->multi, fn, arg) : 0;

@@ -17,6 +17,7 @@
 struct mem;
 struct topic_tree;
 struct topic_node;
+struct trie_levels;
 
 /* Where an entry is; the tree keeps it up to date. Zeroed: nowhere. Must not move in memory while
  * it is somewhere. */
@@ -73,6 +74,11 @@ size_t topic_place_filter(const struct topic_place *place, uint8_t *out, size_t 
  * client chooses the depth. O(nodes visited), at most min(nodes, 2^levels). Returns 0 or what fn
  * returned. */
 int topic_tree_match(struct topic_tree *t, struct mqtt_str name, topic_match_fn *fn, void *arg);
+
+/* The levels of a name, hashed with the tree's seed: as many as the deepest filter has, at least
+ * TOPIC_TREE_LEVELS. Borrowed until something is split or matched or added again. */
+#define TOPIC_TREE_LEVELS 16
+const struct trie_levels *topic_tree_split(struct topic_tree *t, struct mqtt_str name);
 
 struct topic_tree_stats {
     size_t nodes, subs;

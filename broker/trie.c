@@ -29,6 +29,21 @@ struct mqtt_str topic_level(struct mqtt_str topic, uint32_t at)
     return (struct mqtt_str){from, slash != NULL ? (uint32_t)(slash - from) : topic.len - at};
 }
 
+bool trie_next_level(struct trie_levels *l, uint64_t seed, struct mqtt_str name, uint32_t *at)
+{
+    struct mqtt_str level;
+    uint64_t share, front = l->n == 0 ? 0 : l->v[l->n - 1].path;
+
+    l->whole = *at > name.len;
+    if (l->whole || l->n == l->capacity)
+        return false;
+    level = topic_level(name, *at);
+    share = trie_path(0, l->n + 1, hash_bytes(seed, level.p, level.len));
+    l->v[l->n++] = (struct trie_level){*at, level.len, share, front + share};
+    *at += level.len + 1;
+    return true;
+}
+
 void trie_init(struct trie *t, struct mem *mem, unsigned purpose, uint64_t seed, size_t node_size)
 {
     *t = (struct trie){.mem = mem, .purpose = purpose, .seed = seed, .node_size = node_size};

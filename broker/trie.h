@@ -50,6 +50,24 @@ static inline uint64_t trie_path(uint64_t front, uint32_t depth, uint64_t name_h
     return front + ((uint64_t)x ^ (uint64_t)(x >> 64));
 }
 
+/* A level of a name: where it is, what it adds to the hash of a path, and the hash of the path up to
+ * and with it. */
+struct trie_level {
+    uint32_t at, len;
+    uint64_t share, path;
+};
+
+/* The first levels of a name. */
+struct trie_levels {
+    struct trie_level *v;
+    uint32_t n, capacity;
+    bool whole; /* the name has no more */
+};
+
+/* Append the level that starts at *at, and move *at behind it; false when there is none, or no room
+ * for it. To begin: n = 0, *at = 0. */
+bool trie_next_level(struct trie_levels *l, uint64_t seed, struct mqtt_str name, uint32_t *at);
+
 /* Where a node is: the hash of the path to it, and its depth (0: the root), put together again.
  * O(depth). */
 struct trie_place {

@@ -2,6 +2,7 @@
 #include "base/env.h"
 #include "base/test.h"
 #include "broker/interest.h"
+#include "broker/trie.h"
 #include "mqtt/topic.h"
 #include "topic_support.h"
 
@@ -17,24 +18,28 @@ static struct mqtt_str str(const char *text)
 static void setup(void)
 {
     memset(&summary, 0, sizeof summary);
+    interest_init(&summary, SEED);
 }
 
 static void add(const char *filter)
 {
-    interest_add(&summary, SEED, str(filter));
+    interest_add(&summary, str(filter));
 }
 
 static void take_out(const char *filter)
 {
-    interest_remove(&summary, SEED, str(filter));
+    interest_remove(&summary, str(filter));
 }
 
 static bool may_match_str(struct mqtt_str name)
 {
-    struct interest_probe probe;
+    struct trie_level room[INTEREST_DEPTH];
+    struct trie_levels levels = {.v = room, .capacity = INTEREST_DEPTH};
+    uint32_t at = 0;
 
-    interest_probe(SEED, name, &probe);
-    return interest_matches(&summary, &probe);
+    while (trie_next_level(&levels, SEED, name, &at))
+        continue;
+    return interest_matches(&summary, &levels);
 }
 
 static bool may_match(const char *name)
@@ -192,10 +197,10 @@ static bool matches(const struct set *set, struct mqtt_str name)
 static void change(struct set *set, unsigned i, struct bytes *b)
 {
     if (set->in[i]) {
-        interest_remove(&summary, SEED, topic_str(&set->filters[i]));
+        interest_remove(&summary, topic_str(&set->filters[i]));
     } else {
         set->filters[i] = make_filter(b);
-        interest_add(&summary, SEED, topic_str(&set->filters[i]));
+        interest_add(&summary, topic_str(&set->filters[i]));
     }
     set->in[i] = !set->in[i];
 }

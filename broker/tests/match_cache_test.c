@@ -21,6 +21,11 @@ static void teardown(void)
     mem_free(&mem);
 }
 
+static struct match_entry *find(struct mqtt_str topic)
+{
+    return match_cache_find(cache, topic, match_cache_hash(cache, topic));
+}
+
 static struct mqtt_str numbered(char *text, unsigned n)
 {
     return (struct mqtt_str){(const uint8_t *)text, (uint32_t)sprintf(text, "topic/%u", n)};
@@ -36,19 +41,19 @@ static void test_second_time(void)
     struct match_entry *e;
 
     setup();
-    CHECK(match_cache_find(cache, topic) == NULL);
-    e = match_cache_find(cache, topic);
+    CHECK(find(topic) == NULL);
+    e = find(topic);
     if (!CHECK(e != NULL))
         return;
     CHECK_INT(e->generation, 0);
     CHECK_INT(e->interested_generation, 0);
     match_cache_note(e, 7, v, 2);
-    CHECK(match_cache_find(cache, topic) == e);
+    CHECK(find(topic) == e);
     CHECK_INT(e->generation, 7);
     CHECK_INT(e->n, 2);
     CHECK(e->v[0].subs == subs && e->v[0].n == 1 && e->v[1].subs == subs + 1 && e->v[1].n == 2);
     match_cache_note(e, 8, v, 0); /* that nobody is there may be noted, too */
-    CHECK_INT(match_cache_find(cache, topic)->n, 0);
+    CHECK_INT(find(topic)->n, 0);
     CHECK_INT(e->generation, 8);
     CHECK_ABORTS(match_cache_note(e, 0, v, 1));
     CHECK_ABORTS(match_cache_note(e, 1, v, MATCH_CACHE_LISTS + 1));
@@ -65,8 +70,8 @@ static void test_lengths(void)
         struct match_entry *e;
 
         setup();
-        CHECK_ROW(len, match_cache_find(cache, topic) == NULL);
-        e = match_cache_find(cache, topic);
+        CHECK_ROW(len, find(topic) == NULL);
+        e = find(topic);
         CHECK_ROW_INT(len, e != NULL, len <= MATCH_CACHE_TOPIC);
         if (e != NULL)
             CHECK_ROW_INT(len, e->topic_len, len);
@@ -86,7 +91,7 @@ static void test_evicted(void)
     setup();
     for (int round = 0; round < 4; round++) {
         for (unsigned n = 0; n < TOPICS; n++) {
-            struct match_entry *e = match_cache_find(cache, numbered(text, n));
+            struct match_entry *e = find(numbered(text, n));
 
             if (e == NULL)
                 continue;
@@ -99,7 +104,7 @@ static void test_evicted(void)
     CHECK(kept > 0 && kept < 4 * TOPICS); /* those that are alone in their slot */
     numbered(text, 0);
     for (int i = 0; i < 2; i++)
-        CHECK_INT(match_cache_find(cache, numbered(text, 0)) != NULL, i);
+        CHECK_INT(find(numbered(text, 0)) != NULL, i);
     teardown();
 }
 
@@ -113,13 +118,13 @@ static void test_taken_over(void)
     unsigned n = 0;
 
     setup();
-    match_cache_find(cache, numbered(text, 0));
-    e = match_cache_find(cache, numbered(text, 0));
+    find(numbered(text, 0));
+    e = find(numbered(text, 0));
     match_cache_note(e, 5, &(struct match){&sub, 1}, 1);
     hash = e->hash;
     while (e->hash == hash) /* until there is one with the same slot */
-        CHECK(match_cache_find(cache, numbered(text, ++n)) == NULL);
-    CHECK(match_cache_find(cache, numbered(text, n)) == e);
+        CHECK(find(numbered(text, ++n)) == NULL);
+    CHECK(find(numbered(text, n)) == e);
     CHECK_INT(e->generation, 0);
     CHECK_INT(e->topic_len, strlen(text));
     teardown();

@@ -15,7 +15,7 @@ static const char *group_at(const struct net *n, unsigned home, const char *filt
 
     for (unsigned i = 0;; i++) {
         int len = snprintf(t, sizeof text[0], "$share/g%u/%s", i, filter);
-        uint64_t id = hash_bytes(n->broker->interest_seed, t + 7, (size_t)len - 7);
+        uint64_t id = hash_bytes(n->broker->hash_seed, t + 7, (size_t)len - 7);
 
         if ((id >> 32) % n->broker->n_shards == home)
             return t;
