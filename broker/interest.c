@@ -54,23 +54,27 @@ static struct summary summarise(const struct interest *in, struct mqtt_str filte
 
 /* Where filters of this shape and hash are counted; the two counters may be one. */
 struct counters_at {
-    uint32_t line, first, second;
+    uint32_t first, second;
 };
 
 static struct counters_at counters_of(uint64_t hash, uint32_t shape)
 {
     uint64_t mixed = (hash + shape) * UINT64_C(0x9E3779B97F4A7C15);
 
-    return (struct counters_at){(uint32_t)(mixed >> 50) % INTEREST_LINES,
-                                (uint32_t)(mixed >> 45) % INTEREST_LINE,
-                                (uint32_t)(mixed >> 40) % INTEREST_LINE};
+    uint32_t line = (uint32_t)(mixed >> 50) % INTEREST_LINES * INTEREST_LINE;
+
+    return (struct counters_at){line + (uint32_t)(mixed >> 45) % INTEREST_LINE,
+                                line + (uint32_t)(mixed >> 40) % INTEREST_LINE};
 }
 
 /* ---- the owner ---- */
 
 void interest_init(struct interest *in, uint64_t seed)
 {
+    uintptr_t line = INTEREST_LINE * sizeof in->room[0];
+
     in->seed = seed;
+    in->counters = (void *)(((uintptr_t)in->room + line - 1) / line * line);
     for (uint32_t i = 0; i < INTEREST_DEPTH; i++)
         in->plus[i] = share_of(in, i, MQTT_STR("+"));
 }
@@ -110,8 +114,8 @@ static void count_filter(struct interest *in, const struct summary *s, int chang
 {
     struct counters_at at = counters_of(s->hash, s->shape);
 
-    count_one(&in->lines[at.line][at.first], change);
-    count_one(&in->lines[at.line][at.second], change);
+    count_one(&in->counters[at.first], change);
+    count_one(&in->counters[at.second], change);
 }
 
 static void changed(struct interest *in)
@@ -196,10 +200,9 @@ static uint64_t hash_in_shape(const struct interest *in, uint32_t shape,
 static bool has_filter(const struct interest *in, uint32_t shape, uint64_t hash)
 {
     struct counters_at at = counters_of(hash, shape);
-    const _Atomic uint16_t *line = in->lines[at.line];
 
-    return atomic_load_explicit(&line[at.first], memory_order_relaxed) != 0 &&
-           atomic_load_explicit(&line[at.second], memory_order_relaxed) != 0;
+    return atomic_load_explicit(&in->counters[at.first], memory_order_relaxed) != 0 &&
+           atomic_load_explicit(&in->counters[at.second], memory_order_relaxed) != 0;
 }
 
 bool interest_matches(const struct interest *in, const struct trie_levels *name)

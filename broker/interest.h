@@ -34,10 +34,11 @@ struct interest {
     _Atomic uint32_t other;            /* filters whose shape found no place: any topic may match */
     _Atomic uint64_t generation;       /* changes after every change */
     uint32_t filters[INTEREST_SHAPES]; /* of each shape; owner only */
-    _Alignas(64) _Atomic uint16_t
-        lines[INTEREST_LINES][INTEREST_LINE]; /* filters; one that is full stays full */
+    _Atomic uint16_t *counters; /* filters, INTEREST_LINES lines; one that is full stays full */
+    _Atomic uint16_t room[(INTEREST_LINES + 1) * INTEREST_LINE]; /* for them; they are aligned */
 };
 
+/* in: zeroed, and not to be moved from now on. */
 void interest_init(struct interest *in, uint64_t seed);
 
 /* Owner's thread. Every add is undone by one remove with the same filter (without "$share/NAME/").
