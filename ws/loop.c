@@ -12,10 +12,21 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define MAX_ROUNDS    2    /* looks for more input before what there is goes out */
 #define KILL_GRACE_MS 1000 /* after the drain's deadline, for Close frames to go out */
+
+/* Not uv_async_send(): a loop that wakes up before the sender is back from its system call spins
+ * until it is, which on one processor is as long as the scheduler likes. */
+void loop_wake(struct ws_loop *l)
+{
+    uint64_t once = 1;
+    ssize_t n = write(l->wake_fd, &once, sizeof once);
+
+    ASSERT(n == sizeof once);
+}
 
 /* ---- the turn ---- */
 
@@ -83,7 +94,7 @@ static void stop(struct ws_loop *l)
     l->ended = true;
     pthread_cond_broadcast(&s->answered);
     if (atomic_fetch_sub(&s->running, 1) == 2 && !s->loops[0].ended)
-        uv_async_send(&s->loops[0].wake); /* it waits for this */
+        loop_wake(&s->loops[0]); /* it waits for this */
     pthread_mutex_unlock(&s->lock);
     uv_stop(&l->uv);
 }
@@ -195,13 +206,17 @@ static void do_request(struct ws_loop *l, const struct loop_request *r)
         stop(l);
 }
 
-static void on_wake(uv_async_t *a)
+static void on_wake(uv_poll_t *p, int status, int events)
 {
-    struct ws_loop *l = a->loop->data;
+    struct ws_loop *l = p->loop->data;
     struct ws_server *s = l->server;
     struct loop_request r;
+    uint64_t times;
     bool asked;
 
+    (void)status, (void)events;
+    if (read(l->wake_fd, &times, sizeof times) < 0)
+        return; /* by now there is nothing */
     begin_turn(l);
     atomic_store_explicit(&l->pulse, atomic_load_explicit(&s->pulse, memory_order_relaxed),
                           memory_order_relaxed);
@@ -225,7 +240,7 @@ static void on_wake(uv_async_t *a)
 
 static void wake(void *arg)
 {
-    uv_async_send(&((struct ws_loop *)arg)->wake);
+    loop_wake(arg);
 }
 
 /* What an operator has to act on our own code says; the library does not tell whose fault it is. */
@@ -284,8 +299,12 @@ static struct lws_context *context_new(struct ws_loop *l)
 
 static void init_handles(struct ws_loop *l)
 {
+    int rc;
+
     l->uv.data = l;
-    uv_async_init(&l->uv, &l->wake, on_wake);
+    rc = uv_poll_init(&l->uv, &l->wake, l->wake_fd);
+    ASSERT(rc == 0);
+    uv_poll_start(&l->wake, UV_READABLE, on_wake);
     uv_prepare_init(&l->uv, &l->prepare);
     uv_check_init(&l->uv, &l->check);
     uv_timer_init(&l->uv, &l->timer);
@@ -309,8 +328,11 @@ bool loop_init(struct ws_loop *l, struct ws_error *err)
 {
     if (!has_random(err))
         return false;
-    if (uv_loop_init(&l->uv) != 0)
+    l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (l->wake_fd < 0 || uv_loop_init(&l->uv) != 0) {
+        close(l->wake_fd);
         return ws_fail(err, "no event loop: out of file descriptors or memory");
+    }
     init_handles(l);
     l->lws = context_new(l);
     if (l->lws == NULL)
@@ -348,6 +370,7 @@ void loop_fini(struct ws_loop *l)
         lws_context_destroy(l->lws); /* ... and can free the rest */
     rc = uv_loop_close(&l->uv);
     ASSERT(rc == 0);
+    close(l->wake_fd);
     free(l->packed.p);
     free(l->unpacked);
 }

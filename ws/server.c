@@ -261,7 +261,7 @@ static void ask_loops(struct ws_server *s, struct loop_request r)
         if (!s->loops[i].started || s->loops[i].ended)
             continue;
         s->missing++;
-        uv_async_send(&s->loops[i].wake);
+        loop_wake(&s->loops[i]);
     }
     while (s->missing > 0)
         pthread_cond_wait(&s->answered, &s->lock);
@@ -289,7 +289,7 @@ int ws_server_pulse(struct ws_server *s)
             continue;
         if (atomic_load_explicit(&l->pulse, memory_order_relaxed) != asked)
             stalled = (int)i;
-        uv_async_send(&l->wake);
+        loop_wake(l);
     }
     pthread_mutex_unlock(&s->lock);
     atomic_store_explicit(&s->stalled, stalled, memory_order_relaxed);

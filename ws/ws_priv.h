@@ -59,7 +59,8 @@ struct ws_loop {
     pthread_t thread;
     bool started; /* the thread exists; owner's thread only */
     uv_loop_t uv;
-    uv_async_t wake;      /* from other shards and from the server's owner */
+    int wake_fd;          /* eventfd: from other shards and from the server's owner */
+    uv_poll_t wake;       /* on it */
     uv_prepare_t prepare; /* before the loop waits */
     uv_check_t check;     /* after it has waited and called back */
     uv_timer_t timer;     /* the shard's next turn */
@@ -148,6 +149,9 @@ void *loop_main(void *loop);
 /* Something has come in: begin the shard's turn, unless it has begun, and look for more before it
  * ends. */
 void loop_enter(struct ws_loop *l);
+
+/* Have the loop run a turn and look at what is asked of it. Any thread. */
+void loop_wake(struct ws_loop *l);
 
 /* ---- listener.c ---- */
 
