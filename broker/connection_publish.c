@@ -325,8 +325,7 @@ static void slow_publisher(struct connection *c)
     struct shard *sh = c->shard;
 
     slow_for_store(c);
-
-    if (!shard_alone(sh) && posts_congested(sh))
+    if (posts_may_be_congested(&sh->posts) && posts_congested(sh))
         shard_slow(c, PAUSE_BACKLOG);
     if (atomic_load_explicit(&sh->broker->memory_pressure, memory_order_relaxed) != MEMORY_OK)
         shard_slow(c, PAUSE_MEMORY);

@@ -60,10 +60,13 @@ static void push(struct shard *sh, unsigned to)
 {
     struct post_batch *b = sh->posts.open[to];
     struct shard *target = sh->broker->shards[to];
+    _Atomic uint64_t *backlog = &target->posts.backlog[sh->index];
 
     sh->posts.open[to] = NULL;
     COUNT_ADD(&sh->counters, posts, b->n);
-    atomic_fetch_add_explicit(&target->posts.backlog[sh->index], b->bytes, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(backlog, b->bytes, memory_order_relaxed) + b->bytes >
+        POST_BACKLOG_LIMIT)
+        sh->posts.congested = true;
     if (inbox_push(&target->posts.inbox, &b->item) && target->wake != NULL &&
         !atomic_load_explicit(&target->awake, memory_order_seq_cst))
         target->wake(target->wake_arg);
@@ -308,11 +311,12 @@ void posts_send(struct shard *sh)
     settle(p);
 }
 
-bool posts_congested(const struct shard *sh)
+bool posts_congested(struct shard *sh)
 {
+    sh->posts.congested = false;
     for (unsigned to = 0; to < sh->broker->n_shards; to++)
-        if (atomic_load_explicit(&sh->broker->shards[to]->posts.backlog[sh->index],
-                                 memory_order_relaxed) > POST_BACKLOG_LIMIT)
-            return true;
-    return false;
+        sh->posts.congested |=
+            atomic_load_explicit(&sh->broker->shards[to]->posts.backlog[sh->index],
+                                 memory_order_relaxed) > POST_BACKLOG_LIMIT;
+    return sh->posts.congested;
 }

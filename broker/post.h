@@ -49,6 +49,7 @@ struct posts {
     struct fifo relayed;          /* struct turn_wait: higher levels */
     struct fifo owed;             /* struct owed: answers of ours that have to wait */
     bool progress;                /* the turn that answers wait for has moved since the last look */
+    bool congested;               /* a backlog of ours was too long when it was last looked at */
     _Atomic uint64_t
         backlog[POST_SHARDS]; /* bytes from each shard not yet handled here; any thread */
 };
@@ -83,6 +84,10 @@ void posts_receive(struct shard *sh);
 void posts_send(struct shard *sh);
 
 /* Has a shard fallen so far behind with what this one hands to it that publishers should be slowed?
- */
-bool posts_congested(const struct shard *sh);
+ * The first is a cheap look for every message, and right when it says no. */
+static inline bool posts_may_be_congested(const struct posts *p)
+{
+    return p->congested;
+}
+bool posts_congested(struct shard *sh);
 #endif
