@@ -180,13 +180,16 @@ static void deliver(struct shard *sh, struct publication *pub, const struct matc
         deliver_lists(sh, pub, v, n);
 }
 
-/* Look the topic up in the tree. */
-static bool match_and_deliver(struct shard *sh, struct publication *pub, struct match_entry *e)
+/* Look the topic up in the tree. levels: as it was split for that, or NULL. */
+static bool match_and_deliver(struct shard *sh, struct publication *pub, struct match_entry *e,
+                              const struct trie_levels *levels)
 {
     struct matches ms = {.sh = sh, .capacity = MATCHES_INLINE};
 
     ms.v = ms.inline_v;
-    if (topic_tree_match(sh->tree, pub->topic, collect, &ms) != 0) {
+    if (levels == NULL)
+        levels = topic_tree_split(sh->tree, pub->topic);
+    if (topic_tree_match_split(sh->tree, pub->topic, levels, collect, &ms) != 0) {
         count_drop(sh, DROP_NO_MEMORY, 1);
         ms.n = 0;
     } else if (e != NULL && ms.n <= MATCH_CACHE_LISTS) {
@@ -199,10 +202,11 @@ static bool match_and_deliver(struct shard *sh, struct publication *pub, struct 
 }
 
 /* Deliver to the sessions and groups of this shard. e: what is known of the topic, or NULL. */
-static bool route_here(struct shard *sh, struct publication *pub, struct match_entry *e)
+static bool route_here(struct shard *sh, struct publication *pub, struct match_entry *e,
+                       const struct trie_levels *levels)
 {
     if (e == NULL || e->generation != topic_tree_stats(sh->tree).generation)
-        return match_and_deliver(sh, pub, e);
+        return match_and_deliver(sh, pub, e, levels);
     deliver(sh, pub, e->v, e->n);
     return e->n > 0;
 }
@@ -227,7 +231,7 @@ static void arrive(struct shard *sh, struct publication *pub)
 {
     shard_seen_uid(sh, pub->uid);
     keep_retained(sh, pub);
-    route_here(sh, pub, known(sh, pub));
+    route_here(sh, pub, known(sh, pub), NULL);
 }
 
 /* ptr: message, with a reference. */
@@ -332,14 +336,12 @@ static bool hand_over(struct shard *sh, unsigned to, struct publication *pub)
 }
 
 /* Shards where a filter may match, this one included: a bit each. */
-static uint64_t interested(struct shard *sh, struct mqtt_str topic)
+static uint64_t interested(const struct broker *b, const struct trie_levels *topic)
 {
-    struct broker *b = sh->broker;
-    const struct trie_levels *levels = topic_tree_split(sh->tree, topic);
     uint64_t mask = 0;
 
     for (unsigned i = 0; i < b->n_shards; i++)
-        if (interest_matches(&b->shards[i]->interest, levels))
+        if (interest_matches(&b->shards[i]->interest, topic))
             mask |= UINT64_C(1) << i;
     return mask;
 }
@@ -350,12 +352,10 @@ static uint64_t interested_cached(struct shard *sh, struct mqtt_str topic, struc
     struct broker *b = sh->broker;
     uint64_t generation = 1;
 
-    if (e == NULL)
-        return interested(sh, topic);
     for (unsigned i = 0; i < b->n_shards; i++) /* before the look: what changes meanwhile shows */
         generation += interest_generation(&b->shards[i]->interest);
     if (e->interested_generation != generation) {
-        e->interested = interested(sh, topic);
+        e->interested = interested(b, topic_tree_split(sh->tree, topic));
         e->interested_generation = generation;
     }
     return e->interested;
@@ -365,7 +365,9 @@ static uint64_t interested_cached(struct shard *sh, struct mqtt_str topic, struc
 static bool route_among_shards(struct shard *sh, struct publication *pub, struct match_entry *e)
 {
     uint64_t own = UINT64_C(1) << sh->index;
-    uint64_t mask = interested_cached(sh, pub->topic, e);
+    const struct trie_levels *levels = e == NULL ? topic_tree_split(sh->tree, pub->topic) : NULL;
+    uint64_t mask =
+        e == NULL ? interested(sh->broker, levels) : interested_cached(sh, pub->topic, e);
     uint64_t others =
         (pub->retain ? (UINT64_C(1) << (sh->broker->n_shards - 1) << 1) - 1 : mask) & ~own;
     bool matched = false;
@@ -373,7 +375,7 @@ static bool route_among_shards(struct shard *sh, struct publication *pub, struct
     for (; others != 0; others &= others - 1)
         matched |= hand_over(sh, (unsigned)__builtin_ctzll(others), pub);
     if ((mask & own) != 0)
-        matched |= route_here(sh, pub, e);
+        matched |= route_here(sh, pub, e, levels);
     return matched;
 }
 
@@ -383,7 +385,7 @@ bool router_publish(struct shard *sh, struct publication *pub)
     bool matched;
 
     keep_retained(sh, pub);
-    matched = shard_alone(sh) ? route_here(sh, pub, e) : route_among_shards(sh, pub, e);
+    matched = shard_alone(sh) ? route_here(sh, pub, e, NULL) : route_among_shards(sh, pub, e);
     if (!matched)
         COUNT(&sh->counters, publishes_unmatched);
     return matched;

@@ -417,9 +417,9 @@ const struct trie_levels *topic_tree_split(struct topic_tree *t, struct mqtt_str
     return l;
 }
 
-int topic_tree_match(struct topic_tree *t, struct mqtt_str name, topic_match_fn *fn, void *arg)
+int topic_tree_match_split(struct topic_tree *t, struct mqtt_str name,
+                           const struct trie_levels *levels, topic_match_fn *fn, void *arg)
 {
-    const struct trie_levels *levels = topic_tree_split(t, name);
     bool dollar = name.len > 0 && name.p[0] == '$';
     struct walk w = {.node = t->root};
     int rc = 0;
@@ -436,6 +436,11 @@ int topic_tree_match(struct topic_tree *t, struct mqtt_str name, topic_match_fn 
         }
     }
     return rc;
+}
+
+int topic_tree_match(struct topic_tree *t, struct mqtt_str name, topic_match_fn *fn, void *arg)
+{
+    return topic_tree_match_split(t, name, topic_tree_split(t, name), fn, arg);
 }
 
 struct topic_tree_stats topic_tree_stats(const struct topic_tree *t)

@@ -80,6 +80,10 @@ int topic_tree_match(struct topic_tree *t, struct mqtt_str name, topic_match_fn 
 #define TOPIC_TREE_LEVELS 16
 const struct trie_levels *topic_tree_split(struct topic_tree *t, struct mqtt_str name);
 
+/* topic_tree_match() with what topic_tree_split() has said of the same tree and name. */
+int topic_tree_match_split(struct topic_tree *t, struct mqtt_str name,
+                           const struct trie_levels *levels, topic_match_fn *fn, void *arg);
+
 struct topic_tree_stats {
     size_t nodes, subs;
     uint64_t generation; /* not 0; changes whenever an entry was added or removed */
