@@ -510,6 +510,20 @@ bool retained_send(struct session *s, struct mqtt_str filter, uint8_t options, u
     return true;
 }
 
+static bool is_for(const struct cursor *c, const struct session *s, struct mqtt_str filter)
+{
+    return c->session == s &&
+           (filter.p == NULL || mqtt_str_eq(filter, (struct mqtt_str){c->filter, c->filter_len}));
+}
+
+bool retained_sending(const struct session *s, struct mqtt_str filter)
+{
+    LIST_EACH (l, &s->shard->retained->cursors)
+        if (is_for(LIST_ITEM(l, struct cursor, link), s, filter))
+            return true;
+    return false;
+}
+
 void retained_continue(struct session *s)
 {
     s->retained_waits = false;
@@ -526,8 +540,7 @@ void retained_cancel(struct session *s, struct mqtt_str filter)
     LIST_EACH_SAFE (l, &s->shard->retained->cursors) {
         struct cursor *c = LIST_ITEM(l, struct cursor, link);
 
-        if (c->session == s &&
-            (filter.p == NULL || mqtt_str_eq(filter, (struct mqtt_str){c->filter, c->filter_len})))
+        if (is_for(c, s, filter))
             cursor_free(c);
     }
 }

@@ -41,6 +41,9 @@ struct message *retained_get(struct shard *sh, struct mqtt_str topic);
 /* Begin to send what matches the filter, as it is now, to the session. False when out of memory. */
 bool retained_send(struct session *s, struct mqtt_str filter, uint8_t options, uint32_t sub_id);
 
+/* Has what matches the filter not all been sent to the session yet? */
+bool retained_sending(const struct session *s, struct mqtt_str filter);
+
 /* The session has room again (s->retained_waits was set). */
 void retained_continue(struct session *s);
 

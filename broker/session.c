@@ -130,6 +130,7 @@ void session_discard(struct shard *sh, struct session *s)
 {
     s->shard = sh;
     session_set_will(s, NULL);
+    retained_cancel(s, (struct mqtt_str){NULL, 0});
     session_drop_flow(s, false);
     if (s->durable)
         journal_end_session(sh, s->serial, 0);

@@ -63,6 +63,7 @@ struct filter_head {
     uint32_t sub_id;
     uint16_t share_len, filter_len;
     uint8_t options;
+    bool retained; /* its retained messages have not all been sent */
 };
 
 static struct mqtt_str arrival_id(const struct arrival *a)
@@ -169,15 +170,19 @@ static uint8_t *put_shared(uint8_t *to, const struct membership *m)
     return put(to, filter.p, filter.len);
 }
 
-static uint8_t *put_ordinary(uint8_t *to, const struct topic_place *place)
+static uint8_t *put_ordinary(uint8_t *to, const struct session *s, const struct topic_place *place)
 {
     const struct topic_sub *entry = topic_place_entry(place);
     size_t len = topic_place_filter_len(place);
     struct filter_head head = {
         .sub_id = entry->sub_id, .filter_len = (uint16_t)len, .options = entry->options};
+    uint8_t *text = to + sizeof head;
 
-    to = put(to, &head, sizeof head);
-    return to + topic_place_filter(place, to, len);
+    topic_place_filter(place, text, len);
+    head.retained = MQTT_SUB_QOS(head.options) > 0 &&
+                    retained_sending(s, (struct mqtt_str){text, (uint32_t)len});
+    put(to, &head, sizeof head);
+    return text + len;
 }
 
 static struct filters *filters_of(struct session *s)
@@ -195,9 +200,21 @@ static struct filters *filters_of(struct session *s)
         const struct subscription *sub = LIST_ITEM(l, struct subscription, link);
 
         to = sub->membership != NULL ? put_shared(to, sub->membership)
-                                     : put_ordinary(to, &sub->place);
+                                     : put_ordinary(to, s, &sub->place);
     }
     return f;
+}
+
+/* Retained messages of which some have not been sent are sent from the first one on: the order in
+ * which they are kept is each shard's own. */
+static void subscribe_one(struct session *s, struct mqtt_str share, struct mqtt_str filter,
+                          const struct filter_head *head)
+{
+    if (session_restore_subscription(s, share, filter, head->options, head->sub_id) != 0)
+        LOG(LOG_ERROR, "session.move_lost_subscription",
+            LOG_STR("client", ((struct str){(const char *)s->client_id, s->client_id_len})));
+    else if (head->retained && !retained_send(s, filter, head->options, head->sub_id))
+        count_drop(s->shard, DROP_NO_MEMORY, 1);
 }
 
 static void subscribe_all(struct session *s, const struct filters *f)
@@ -213,9 +230,7 @@ static void subscribe_all(struct session *s, const struct filters *f)
         share = (struct mqtt_str){at, head.share_len};
         filter = (struct mqtt_str){at + head.share_len, head.filter_len};
         at += head.share_len + head.filter_len;
-        if (session_restore_subscription(s, share, filter, head.options, head.sub_id) != 0)
-            LOG(LOG_ERROR, "session.move_lost_subscription",
-                LOG_STR("client", ((struct str){(const char *)s->client_id, s->client_id_len})));
+        subscribe_one(s, share, filter, &head);
     }
 }
 
@@ -323,7 +338,6 @@ static void depart(struct shard *sh, struct departure *d)
     journal_hurry(sh); /* what is recorded here comes before what the new shard records */
     backlog_forget(s);
     guard_note(s);
-    retained_cancel(s, (struct mqtt_str){NULL, 0});
     session_leave_all(s);
     session_share_messages(s);
     session_unregister(s);
@@ -407,7 +421,8 @@ static void give(struct shard *sh, unsigned to, void *token, struct mqtt_str cli
     list_init(&d->link);
     list_push_back(&sh->departures, &d->link);
     s->leaving = true;
-    timer_stop(&sh->timers, &s->timer); /* it does not end on the way */
+    retained_cancel(s, (struct mqtt_str){NULL, 0}); /* the new shard sends them */
+    timer_stop(&sh->timers, &s->timer);             /* it does not end on the way */
     p = shard_post(sh, to, on_filters);
     p->ptr = token;
     p->ptr2 = f;

@@ -616,6 +616,83 @@ static void test_will_moves(void)
     net_fini(&n);
 }
 
+/* Retained messages that a subscription is still being sent: those that are left come at the new
+ * shard; some may come twice. [v5 MQTT-3.3.1-9] */
+#define RETAINED 2000
+
+static void retain_many(struct client *pub)
+{
+    char topic[16];
+
+    for (int i = 0; i < RETAINED; i++) {
+        snprintf(topic, sizeof topic, "r/%d", i);
+        client_feed_publish(pub, topic, "old", 1, true);
+        if (i % 100 == 99)
+            net_run(pub->net);
+    }
+}
+
+/* Takes what has come, and acknowledges it. Returns how many topics were seen for the first time. */
+static int take_retained(struct client *c, bool *seen)
+{
+    struct mqtt_packet p;
+    int n = 0;
+
+    while (client_next(c, &p)) {
+        char topic[16];
+        int number = 0;
+
+        if (p.type != MQTT_PUBLISH)
+            continue;
+        snprintf(topic, sizeof topic, "%.*s", (int)p.publish.topic.len,
+                 (const char *)p.publish.topic.p);
+        if (!CHECK_INT(sscanf(topic, "r/%d", &number), 1))
+            return n;
+        n += !seen[number];
+        seen[number] = true;
+        client_send_ack(c, MQTT_PUBACK, p.publish.packet_id, 0);
+    }
+    return n;
+}
+
+static void retained_move(bool connected, bool leaves)
+{
+    struct connect_options o = keep;
+    static bool seen[RETAINED];
+    struct net n;
+    struct client *c;
+    int got;
+
+    memset(seen, 0, sizeof seen);
+    net_init(&n, SHARDS, NULL);
+    retain_many(net_client(&n, OTHER, 5, "pub"));
+    o.receive_maximum = 4;
+    c = net_connect(&n, OLD, 5, &o, NULL);
+    client_subscribe(c, "r/+", 1);
+    if (!connected)
+        client_drop(c);
+    c = net_start_connect(&n, NEW, 5, &keep);
+    if (leaves) { /* and the session moves once more, back again */
+        net_turn(&n, NEW);
+        connection_closed(c->conn);
+        c->conn = NULL;
+        client_free(c);
+        net_run(&n);
+        c = net_start_connect(&n, OLD, 5, &keep);
+    }
+    net_run(&n);
+    got = take_retained(c, seen);
+    CHECK_INT(got, RETAINED);
+    CHECK_INT(net_drops(&n, DROP_QUEUE_FULL), 0);
+    net_fini(&n);
+}
+
+static void test_retained_moves(void)
+{
+    for (int i = 0; i < 4; i++)
+        retained_move(i & 1, i & 2);
+}
+
 /* The process ends in the middle of it. */
 static void test_end_of_process(void)
 {
@@ -732,5 +809,5 @@ static void test_out_of_memory(void)
 TEST_MAIN(test_steps, test_turns_in_any_order, test_packets_behind_connect, test_all_of_it,
           test_member_moves, test_limit_lowered, test_chain, test_long_chain,
           test_waiting_client_goes, test_clean_start, test_session_ends_with_connection,
-          test_nothing_left, test_expires_meanwhile, test_will_moves, test_end_of_process,
-          test_timeout, test_out_of_memory)
+          test_nothing_left, test_expires_meanwhile, test_will_moves, test_retained_moves,
+          test_end_of_process, test_timeout, test_out_of_memory)
