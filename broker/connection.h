@@ -106,9 +106,9 @@ void connection_close_later(struct connection *c, enum close_reason why);
 void connection_pause(struct connection *c, enum pause_reason why);
 void connection_resume(struct connection *c, enum pause_reason why);
 
-/* The session is there: answer the CONNECT and begin, or first wait until the session is stored.
- * present: its state was resumed. */
-void connection_up(struct connection *c, struct session *s, bool present);
+/* The session is there: answer the CONNECT and begin, or first wait for the store, and for whatever
+ * else has been asked since shard_asks() was asks. present: its state was resumed. */
+void connection_up(struct connection *c, struct session *s, bool present, uint64_t asks);
 
 /* The session could not be had. */
 void connection_refused(struct connection *c, int reason);

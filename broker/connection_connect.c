@@ -203,11 +203,10 @@ static void bind(struct connection *c, struct session *s)
     r->has_will = false; /* the session has it now */
 }
 
-void connection_up(struct connection *c, struct session *s, bool present)
+void connection_up(struct connection *c, struct session *s, bool present, uint64_t asks)
 {
     struct shard *sh = c->shard;
     struct connect_request *r = c->request;
-    uint64_t asks = shard_asks(sh);
 
     bind(c, s);
     r->present = present;

@@ -495,6 +495,12 @@ void journal_despair(struct shard *sh)
         sh->journal->urgent = true;
 }
 
+void journal_await(struct shard *sh)
+{
+    if (sh->journal != NULL && !nothing_open(sh->journal))
+        (void)journal__wait(sh->journal, HASTE_NOW);
+}
+
 void journal_hurry(struct shard *sh)
 {
     if (sh->journal != NULL)

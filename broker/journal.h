@@ -105,6 +105,9 @@ void journal_end_of(struct shard *sh, uint64_t session, uint64_t uid, uint64_t g
 /* Records that somebody waits for, made so far: has something been recorded meanwhile? */
 uint64_t journal_waits(const struct shard *sh);
 
+/* Somebody waits for all that has been recorded so far. */
+void journal_await(struct shard *sh);
+
 /* Everything up to this turn is committed, or no longer needed. UINT64_MAX: nothing is open. */
 uint64_t journal_done_turn(const struct shard *sh);
 

@@ -40,11 +40,11 @@ struct arrival {
     uint8_t client_id[];
 };
 
-/* At the old shard: a session on its way to another. */
+/* At the old shard: a session on its way to another, or the news that it has ended. */
 struct departure {
-    struct list link; /* in shard.departures */
-    struct session *session;
-    void *token; /* the new shard's arrival */
+    struct list link;        /* in shard.departures */
+    struct session *session; /* NULL: ended */
+    void *token;             /* the new shard's arrival */
     unsigned to;
     unsigned missing; /* shards that have not confirmed */
     uint64_t mark;    /* of the journal, when all have: to be committed first */
@@ -111,23 +111,34 @@ static struct arrival *arrival_of_claim(struct shard *sh, struct mqtt_str client
     return NULL;
 }
 
+/* The client begins anew: its session must not come back, not even after a crash
+ * [v5 MQTT-3.1.2-4] [v3 MQTT-3.1.2-6]. Is that still to be committed? */
+static bool discard(struct shard *sh, struct session *s, bool keep_claim)
+{
+    bool stored = s->durable && sh->journal != NULL && !journal_failing(sh);
+
+    session_end(s, keep_claim);
+    return stored;
+}
+
 /* Give the connection the session s, or a new one, which is here by this claim. */
 static void settle(struct connection *c, struct session *s, uint32_t claim)
 {
     struct shard *sh = c->shard;
     struct connect_request *r = c->request;
-    bool present;
+    bool present, ending = s != NULL && r->clean_start && discard(sh, s, true);
+    uint64_t asks = shard_asks(sh);
 
-    if (s != NULL && r->clean_start) { /* [v5 MQTT-3.1.2-4] [v3 MQTT-3.1.2-6] */
-        session_end(s, true);
+    if (ending)
+        journal_await(sh);
+    if (r->clean_start)
         s = NULL;
-    }
     present = s != NULL;
     if (s == NULL && (r->expiry_s == 0 || !journal_failing(sh)))
         s = session_new(sh, request_client_id(r));
     if (s != NULL) {
         s->claim = claim;
-        connection_up(c, s, present);
+        connection_up(c, s, present, asks);
         return;
     }
     if (!shard_alone(sh))
@@ -331,10 +342,8 @@ static void send_session(struct shard *sh, unsigned to, void *token, struct sess
 }
 
 /* All shards have confirmed: nothing more will come here for this session. */
-static void depart(struct shard *sh, struct departure *d)
+static void pack(struct shard *sh, struct session *s)
 {
-    struct session *s = d->session;
-
     journal_hurry(sh); /* what is recorded here comes before what the new shard records */
     backlog_forget(s);
     guard_note(s);
@@ -343,8 +352,16 @@ static void depart(struct shard *sh, struct departure *d)
     session_unregister(s);
     count_messages(sh, s, -1);
     COUNT(&sh->counters, sessions_moved);
-    send_session(sh, d->to, d->token, s);
+}
+
+static void depart(struct shard *sh, struct departure *d)
+{
+    struct session *s = d->session;
+
     list_remove(&d->link);
+    if (s != NULL)
+        pack(sh, s);
+    send_session(sh, d->to, d->token, s);
     mem_release(sh->mem, FOR_SESSION, d);
 }
 
@@ -392,6 +409,18 @@ static void on_fence(struct shard *sh, struct post *p)
     shard_post(sh, p->u32, on_fenced)->ptr = p->ptr;
 }
 
+/* Say that the session has ended, when that is committed. */
+static void give_ended(struct shard *sh, unsigned to, void *token)
+{
+    struct departure *d = mem_alloc(sh->mem, FOR_SESSION, sizeof *d);
+
+    *d = (struct departure){.token = token, .to = to, .mark = journal_mark(sh)};
+    list_init(&d->link);
+    list_push_back(&sh->departures, &d->link);
+    journal_hurry(sh);
+    takeover_committed(sh);
+}
+
 /* Hand the session of this client over, or say that there is none. */
 static void give(struct shard *sh, unsigned to, void *token, struct mqtt_str client_id, bool clean)
 {
@@ -400,11 +429,11 @@ static void give(struct shard *sh, unsigned to, void *token, struct mqtt_str cli
     struct filters *f;
     struct post *p;
 
-    if (s != NULL && clean) {
-        session_end(s, false);
-        s = NULL;
+    if (s != NULL && clean && discard(sh, s, false)) {
+        give_ended(sh, to, token);
+        return;
     }
-    if (s == NULL) {
+    if (s == NULL || clean) {
         send_session(sh, to, token, NULL);
         return;
     }

@@ -104,6 +104,44 @@ static void test_connack_waits(void)
     stored_fini(&s);
 }
 
+/* A session that its client has begun anew does not come back after a crash: the CONNACK that says
+ * so waits until the end of the old one is stored, wherever that was, even if nothing is stored of
+ * the new one. [v5 MQTT-3.1.2-4] [v3 MQTT-3.1.2-6] */
+static void clean_start_waits(unsigned shards, int version, bool connected)
+{
+    struct connect_options o = {.id = "c", .clean = true};
+    struct mqtt_packet p;
+    struct stored s;
+    struct client *c;
+
+    stored_init(&s, shards, NULL);
+    c = join_v(&s, 0, version, "c", false);
+    client_subscribe(c, "t", 1);
+    if (!connected)
+        client_drop(c);
+    stored_hold(&s, true);
+    c = net_open(&s.n, shards - 1, version);
+    client_connect_packet(&p, version, &o);
+    client_send_packet(c, &p);
+    CHECK(client_quiet(c));
+    stored_hold(&s, false);
+    client_expect(c, MQTT_CONNACK, &p);
+    CHECK(!p.connack.session_present);
+    stored_hold(&s, true); /* nothing more gets into the store */
+    stored_crash(&s, 1000);
+    CHECK_INT(s.recovered.sessions, 0);
+    stored_fini(&s);
+}
+
+static void test_clean_start_waits(void)
+{
+    for (unsigned shards = 1; shards <= 3; shards++)
+        for (int connected = 0; connected <= 1; connected++) {
+            clean_start_waits(shards, 4, connected);
+            clean_start_waits(shards, 5, connected);
+        }
+}
+
 /* One that goes, or is taken over, while its session is on the way to the store. */
 static void test_connack_not_waited_for(void)
 {
@@ -803,8 +841,8 @@ static void test_failing_all(void)
     test_failing(5);
 }
 
-TEST_MAIN(test_connack_waits, test_connack_not_waited_for, test_suback_waits, test_offline_all,
-          test_born_and_dead, test_slow, test_qos2_out, test_qos2_in, test_sessions_end,
-          test_graceful_restart, test_will, test_retained_all, test_long_queue, test_overflow,
-          test_expiry_in_store, test_give_back, test_topics, test_fsync_topics, test_failing_all,
-          test_late_news)
+TEST_MAIN(test_connack_waits, test_clean_start_waits, test_connack_not_waited_for,
+          test_suback_waits, test_offline_all, test_born_and_dead, test_slow, test_qos2_out,
+          test_qos2_in, test_sessions_end, test_graceful_restart, test_will, test_retained_all,
+          test_long_queue, test_overflow, test_expiry_in_store, test_give_back, test_topics,
+          test_fsync_topics, test_failing_all, test_late_news)

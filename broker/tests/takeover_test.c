@@ -632,7 +632,7 @@ static void retain_many(struct client *pub)
     }
 }
 
-/* Takes what has come, and acknowledges it. Returns how many topics were seen for the first time. */
+/* Takes what has come, and acknowledges it. Returns how many topics were seen first. */
 static int take_retained(struct client *c, bool *seen)
 {
     struct mqtt_packet p;
