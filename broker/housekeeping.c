@@ -20,19 +20,22 @@
 #define MEMORY_CHECK_MS     100
 #define MEMORY_HIGH_PERCENT 85
 
-/* A plain number from struct stats.
+/* A plain number from struct stats. Names and meanings are Mosquitto's; clients/active and inactive
+ * are its old names of connected and disconnected.
  *    topic under $SYS/broker/            field */
 #define SYS_VALUES(X)                                     \
     X("clients/connected", connections)                   \
     X("clients/disconnected", sessions_offline)           \
+    X("clients/active", connections)                      \
+    X("clients/inactive", sessions_offline)               \
     X("clients/total", sessions)                          \
     X("clients/expired", sessions_expired)                \
     X("messages/received", packets_received)              \
     X("messages/sent", packets_sent)                      \
-    X("messages/stored", queued)                          \
+    X("messages/stored", kept)                            \
     X("messages/inflight", inflight)                      \
-    X("store/messages/count", queued)                     \
-    X("store/messages/bytes", memory)                     \
+    X("store/messages/count", kept)                       \
+    X("store/messages/bytes", message_memory)             \
     X("subscriptions/count", subscriptions)               \
     X("shared_subscriptions/count", shared_subscriptions) \
     X("retained messages/count", retained)                \

@@ -32,7 +32,9 @@ void stats_read(const struct broker *b, struct stats *out)
         add_shard(out, b->shards[i]);
     for (unsigned i = 0; i < DROP_COUNT; i++)
         out->dropped += out->drops[i];
+    out->kept = out->retained + out->queued + out->inflight;
     out->memory = broker_memory_total(b);
+    out->message_memory = broker_memory(b, FOR_MESSAGE);
     b->env->now(b->env->arg, &now);
     out->uptime_s = (now.mono_ms - b->started_ms) / 1000;
 }

@@ -17,8 +17,10 @@ struct stats {
 #undef X
     int64_t drops[DROP_COUNT];
     int64_t closes[CLOSE_COUNT];
-    int64_t dropped; /* sum of drops */
-    int64_t memory;  /* bytes in use */
+    int64_t dropped;        /* sum of drops */
+    int64_t kept;           /* messages: retained, queued, in flight */
+    int64_t memory;         /* bytes in use */
+    int64_t message_memory; /* of them for messages */
     uint64_t uptime_s;
 };
 
