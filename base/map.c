@@ -304,3 +304,8 @@ uint64_t hash_bytes(uint64_t seed, const void *data, size_t len)
     h = fold(a ^ key, b ^ h);
     return fold(h ^ PI_3, key ^ len);
 }
+
+uint64_t hash_number(uint64_t n)
+{
+    return fold(fold(n ^ PI_1, PI_2) ^ PI_3, PI_1);
+}

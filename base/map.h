@@ -76,4 +76,9 @@ void *map_next(const struct map *m, uint64_t *cursor);
 
 /* 64-bit hash of bytes; keyed, so that clients cannot choose colliding names. */
 uint64_t hash_bytes(uint64_t seed, const void *data, size_t len);
+
+/* 64-bit hash of a number that clients do not choose. Every bit of it reaches the low ones, by
+ * which a map finds its slot: numbers may differ in their upper bits only, as those made of the
+ * time do. */
+uint64_t hash_number(uint64_t n);
 #endif

@@ -37,16 +37,11 @@ static bool serial_equal(const void *item, const void *key, size_t len)
     return ((const struct session *)item)->serial == *(const uint64_t *)key;
 }
 
-static uint64_t serial_hash(uint64_t serial)
-{
-    return serial * UINT64_C(0x9E3779B97F4A7C15);
-}
-
 /* The session of this number, or NULL: it has been replaced by a newer one. */
 static struct session *session_of(struct recovery *v, uint64_t serial)
 {
     if (v->latest == NULL || v->latest->serial != serial)
-        v->latest = map_find(&v->by_serial, serial_hash(serial), &serial, sizeof serial);
+        v->latest = map_find(&v->by_serial, hash_number(serial), &serial, sizeof serial);
     return v->latest;
 }
 
@@ -80,7 +75,7 @@ static bool outdated(struct recovery *v, struct shard *sh, const struct store_re
         return false;
     if (other->serial > r->session)
         return true;
-    map_remove(&v->by_serial, serial_hash(other->serial), &other->serial, sizeof other->serial);
+    map_remove(&v->by_serial, hash_number(other->serial), &other->serial, sizeof other->serial);
     v->latest = NULL;
     session_end(other, true);
     return false;
@@ -149,7 +144,7 @@ static int take_session(struct recovery *v, const struct store_record *r)
         session_discard(sh, s);
         return rc;
     }
-    rc = map_add(&v->by_serial, serial_hash(s->serial), s);
+    rc = map_add(&v->by_serial, hash_number(s->serial), s);
     if (rc == 0 && v->broker->n_shards > 1)
         rc = directory_claim(&v->broker->directory, client_id, sh->index, &before, &s->claim);
     set_times(s, r);

@@ -14,14 +14,9 @@
 static struct subscription *find_shared(struct session *s, struct mqtt_str share,
                                         struct mqtt_str filter)
 {
-    LIST_EACH (n, &s->subscriptions) {
-        struct subscription *sub = LIST_ITEM(n, struct subscription, link);
+    struct membership *m = share_find(s->shard, s, share, filter);
 
-        if (sub->membership != NULL && mqtt_str_eq(membership_share(sub->membership), share) &&
-            mqtt_str_eq(membership_filter(sub->membership), filter))
-            return sub;
-    }
-    return NULL;
+    return m != NULL ? m->sub : NULL;
 }
 
 /* An ordinary subscription is in the session's list and in the filter's entries: the shorter of

@@ -78,14 +78,9 @@ static bool membership_equal(const void *item, const void *key, size_t len)
     return m->group == k->group && m->sub->session->serial == k->serial;
 }
 
-static uint64_t spread(uint64_t id)
-{
-    return id * UINT64_C(0x9E3779B97F4A7C15);
-}
-
 static uint64_t membership_hash(struct membership_key k)
 {
-    return spread(k.group ^ spread(k.serial));
+    return hash_number(k.group ^ hash_number(k.serial));
 }
 
 static struct membership *membership_find(struct shard *sh, uint64_t group, uint64_t serial)
@@ -117,7 +112,7 @@ static bool at_home(const struct shard *sh, uint64_t group)
 
 static struct group *group_find(struct shard *sh, uint64_t id)
 {
-    return map_find(&sh->shares->groups, spread(id), &id, sizeof id);
+    return map_find(&sh->shares->groups, hash_number(id), &id, sizeof id);
 }
 
 static struct mqtt_str group_filter(const struct group *g)
@@ -133,7 +128,7 @@ static void group_free(struct shard *sh, struct group *g)
             interest_remove(&sh->interest, group_filter(g));
             interest_remove(&sh->durable_interest, group_filter(g));
         }
-        map_remove(&sh->shares->groups, spread(g->id), &g->id, sizeof g->id);
+        map_remove(&sh->shares->groups, hash_number(g->id), &g->id, sizeof g->id);
     }
     mem_release(sh->mem, FOR_SHARE, g->members);
     mem_release(sh->mem, FOR_SHARE, g);
@@ -147,13 +142,13 @@ static struct group *group_new(struct shard *sh, const struct join *j)
         return NULL;
     *g = (struct group){.id = j->group, .share_len = j->share_len, .text_len = j->text_len};
     memcpy(g->text, j->text, j->text_len);
-    if (map_add(&sh->shares->groups, spread(g->id), g) != 0) {
+    if (map_add(&sh->shares->groups, hash_number(g->id), g) != 0) {
         mem_release(sh->mem, FOR_SHARE, g);
         return NULL;
     }
     if (topic_tree_add(sh->tree, group_filter(g),
                        (struct topic_sub){.who = (uint64_t)(uintptr_t)g | 1}, &g->place) != 0) {
-        map_remove(&sh->shares->groups, spread(g->id), &g->id, sizeof g->id);
+        map_remove(&sh->shares->groups, hash_number(g->id), &g->id, sizeof g->id);
         mem_release(sh->mem, FOR_SHARE, g);
         return NULL;
     }
@@ -235,11 +230,17 @@ static bool better(const struct shard *sh, const struct member *m, const struct 
     return sh->config.share_strategy == SHARE_LEAST_INFLIGHT && m->open < than->open;
 }
 
+/* Nobody in the group can be better. */
+static bool best_possible(const struct shard *sh, const struct member *m)
+{
+    return m->online && (sh->config.share_strategy != SHARE_LEAST_INFLIGHT || m->open == 0);
+}
+
 static struct member *pick(const struct shard *sh, struct group *g)
 {
     uint32_t best = (g->turn + 1) % g->n;
 
-    for (uint32_t i = 2; i <= g->n; i++) {
+    for (uint32_t i = 2; i <= g->n && !best_possible(sh, &g->members[best]); i++) {
         uint32_t at = (g->turn + i) % g->n;
 
         if (better(sh, &g->members[at], &g->members[best]))
@@ -433,6 +434,24 @@ static int announce(struct shard *sh, struct membership *m)
     return 0;
 }
 
+/* "NAME/FILTER": what a group is known by. Returns its length. */
+static size_t group_text(struct mqtt_str share, struct mqtt_str filter, uint8_t *out)
+{
+    memcpy(out, share.p, share.len);
+    out[share.len] = '/';
+    memcpy(out + share.len + 1, filter.p, filter.len);
+    return (size_t)share.len + 1 + filter.len;
+}
+
+struct membership *share_find(struct shard *sh, const struct session *s, struct mqtt_str share,
+                              struct mqtt_str filter)
+{
+    uint8_t text[UINT16_MAX];
+
+    ASSERT((size_t)share.len + 1 + filter.len <= sizeof text);
+    return membership_find(sh, group_id(sh, text, group_text(share, filter, text)), s->serial);
+}
+
 static struct membership *membership_new(struct shard *sh, struct subscription *sub,
                                          struct mqtt_str share, struct mqtt_str filter)
 {
@@ -443,9 +462,7 @@ static struct membership *membership_new(struct shard *sh, struct subscription *
         return NULL;
     *m = (struct membership){
         .sub = sub, .share_len = (uint16_t)share.len, .text_len = (uint16_t)text_len};
-    memcpy(m->text, share.p, share.len);
-    m->text[share.len] = '/';
-    memcpy(m->text + share.len + 1, filter.p, filter.len);
+    group_text(share, filter, m->text);
     m->group = group_id(sh, m->text, text_len);
     return m;
 }

@@ -43,6 +43,10 @@ static inline struct mqtt_str membership_filter(const struct membership *m)
     return (struct mqtt_str){m->text + m->share_len + 1, (uint32_t)m->text_len - m->share_len - 1};
 }
 
+/* The session's membership of a group, or NULL. */
+struct membership *share_find(struct shard *sh, const struct session *s, struct mqtt_str share,
+                              struct mqtt_str filter);
+
 /* sub joins a group; *out is set. When the group's home is another shard the joining is on its way
  * when this returns, and posts_want_answer() was called: the SUBACK waits for posts.turn. 0 or
  * -ENOMEM. */

@@ -266,7 +266,7 @@ static bool same_delivery(const void *item, const void *key, size_t len)
 
 static uint64_t delivery_hash(const struct delivery *d)
 {
-    return (d->uid ^ d->group) * UINT64_C(0x9E3779B97F4A7C15);
+    return hash_number(d->uid ^ d->group);
 }
 
 static void note_known(void *known, struct delivery *d)

@@ -395,6 +395,26 @@ static void test_hash_avalanche(void)
     }
 }
 
+/* Numbers that differ by a bit, or only from some bit on, find slots of their own: of 4096 at random
+ * places in as many slots, 2589 +- 30 slots are hit. */
+static void test_hash_number(void)
+{
+    enum { SLOTS = 4096 };
+
+    for (unsigned shift = 0; shift <= 52; shift++) {
+        unsigned char hit[SLOTS] = {0};
+        unsigned used = 0;
+
+        for (uint64_t n = 0; n < SLOTS; n++) {
+            unsigned char *slot = &hit[hash_number(n << shift) % SLOTS];
+
+            used += *slot == 0;
+            *slot = 1;
+        }
+        CHECK_ROW(shift, used > SLOTS / 2);
+    }
+}
+
 TEST_MAIN(test_empty, test_same_hash, test_grow_and_shrink, test_no_stall, test_out_of_memory,
           test_cut_fails, test_next, test_random, test_hash_input, test_hash_even,
-          test_hash_avalanche)
+          test_hash_avalanche, test_hash_number)
