@@ -253,7 +253,7 @@ static bool take_queued(struct session *s, const struct store_record *r)
     }
     d.again = b->perhaps_sent && d.qos == 1;
     *slot = d;
-    s->flow->queued_bytes += message_size(d.msg);
+    s->flow->queued_bytes += delivery_size(&d);
     b->bytes -= b->bytes / (b->messages > 0 ? b->messages : 1);
     if (b->messages > 0)
         b->messages--;

@@ -27,6 +27,13 @@ struct delivery {
     bool guarded;        /* not to be sent before guard_released() (guard.h) */
 };
 
+/* Bytes that count against queue limits. Its message is there. */
+static inline uint64_t delivery_size(const struct delivery *d)
+{
+    return message_size(d->msg) +
+           (d->ids != NULL ? sizeof *d->ids + d->ids->n * sizeof d->ids->v[0] : 0);
+}
+
 /* Drop the message reference and the identifiers. */
 void delivery_release(struct delivery *d, struct mem *mem);
 #endif

@@ -72,7 +72,7 @@ static inline struct mqtt_str message_payload(const struct message *m)
     return (struct mqtt_str){m->data + m->topic_len + m->props_len, m->payload_len};
 }
 
-/* Bytes that count against queue limits. */
+/* Bytes that it occupies. */
 static inline uint64_t message_size(const struct message *m)
 {
     return sizeof *m + (uint64_t)m->topic_len + m->props_len + m->payload_len;

@@ -50,7 +50,7 @@ void session_uncount(struct session *s, const struct delivery *d)
 {
     struct session_flow *f = s->flow;
 
-    f->queued_bytes -= message_size(d->msg);
+    f->queued_bytes -= delivery_size(d);
     f->queued_qos0 -= d->qos == 0;
     COUNT_DOWN(&s->shard->counters, queued);
 }
@@ -126,7 +126,7 @@ void session_requeue(struct session *s, struct delivery *take_d)
     *slot = *take_d;
     if (f->backlog != NULL)
         f->backlog->mixed |= take_d->uid <= f->backlog->until_uid;
-    f->queued_bytes += message_size(take_d->msg);
+    f->queued_bytes += delivery_size(take_d);
     f->queued_qos0 += take_d->qos == 0;
     COUNT(&s->shard->counters, queued);
 }
@@ -212,7 +212,7 @@ void session_enqueue(struct session *s, struct publication *pub, const struct cl
         session_group_done(s, claim->group, qos);
         return;
     }
-    if (!make_room(s, message_size(d.msg), qos))
+    if (!make_room(s, delivery_size(&d), qos))
         drop(s, &d, qos == 0 ? DROP_QOS0_CONGESTED : DROP_QUEUE_FULL);
     else if (qos > 0 && session_stores(s, pub) && !record(s, &d, pub))
         drop(s, &d, DROP_NO_MEMORY);

@@ -110,6 +110,17 @@ int session_restore_subscription(struct session *s, struct mqtt_str share, struc
     return add(s, share, filter, options, sub_id);
 }
 
+/* May the session have one more? */
+static bool has_place(const struct session *s)
+{
+    const struct shard *sh = s->shard;
+    uint32_t max = sh->config.max_subscriptions;
+
+    if (atomic_load_explicit(&sh->broker->memory_pressure, memory_order_relaxed) == MEMORY_FULL)
+        return false;
+    return max == 0 || s->n_subscriptions < max;
+}
+
 int session_subscribe(struct session *s, struct mqtt_str share, struct mqtt_str filter,
                       uint8_t options, uint32_t sub_id, bool *out_existed)
 {
@@ -118,7 +129,7 @@ int session_subscribe(struct session *s, struct mqtt_str share, struct mqtt_str 
 
     *out_existed = sub != NULL;
     if (sub == NULL) {
-        if (sh->config.max_subscriptions != 0 && s->n_subscriptions >= sh->config.max_subscriptions)
+        if (!has_place(s))
             return MQTT_RC_QUOTA_EXCEEDED;
         if (add(s, share, filter, options, sub_id) != 0)
             return MQTT_RC_IMPLEMENTATION_ERROR;

@@ -270,7 +270,7 @@ const struct option options[] = {
     {"memory_limit", OPTION_SIZE, CONFIG(broker.memory_limit), RELOAD, RANGE(MIB(16), GIB(65536)),
      WORD("unlimited", 0), .fallback = "unlimited",
      .help = "Memory for sessions and messages; near it, publishers are slowed down, at it, new "
-             "connections are refused."},
+             "connections and subscriptions are refused."},
     {"sys_interval", OPTION_SECONDS, CONFIG(broker.sys_interval_s), RELOAD, RANGE(1, 3600),
      WORD("off", 0), .fallback = "10s", .help = "Time between two updates of the $SYS topics."},
     {"shutdown_timeout", OPTION_MILLISECONDS, CONFIG(ws.shutdown_timeout_ms), RELOAD,

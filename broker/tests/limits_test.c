@@ -222,6 +222,37 @@ static void test_bytes(void)
 /* ---- other reasons to drop ---- */
 
 /* In the queue a message expires unseen; those behind it do not wait for it. */
+/* The identifiers of overlapping subscriptions are kept with each message, and count. */
+static void test_bytes_of_identifiers(void)
+{
+    enum { IDS = 16, KEPT = 5 };
+    const uint64_t one = sizeof(struct message) + 7 + 1 + (1 + IDS) * sizeof(uint32_t);
+    struct broker_config config = broker_config_default();
+    struct connect_options o = {.id = "sub", .expiry_s = 1000};
+    struct client *sub, *pub;
+    struct net n;
+
+    config.max_queued_bytes = KEPT * one;
+    net_init(&n, 1, &config);
+    pub = net_client(&n, 0, 5, "pub");
+    sub = net_connect(&n, 0, 5, &o, NULL);
+    for (unsigned i = 0; i < IDS; i++) {
+        char filter[] = "a/a/a/a";
+
+        for (unsigned level = 0; level < 4; level++)
+            filter[2 * level] = i >> level & 1 ? '+' : 'a';
+        client_subscribe_id(sub, filter, 1, i + 1);
+    }
+    client_drop(sub);
+    for (unsigned i = 0; i < KEPT + 3; i++)
+        client_publish(pub, "a/a/a/a", "x", 1, false);
+    CHECK_INT(net_drops(&n, DROP_QUEUE_FULL), 3);
+    CHECK_INT(NET_COUNT(&n, queued), KEPT);
+    net_connect(&n, 0, 5, &o, NULL);
+    CHECK_INT(NET_COUNT(&n, queued), 0);
+    net_fini(&n);
+}
+
 static void test_expired(void)
 {
     struct net n;
@@ -420,6 +451,8 @@ static void test_memory(void)
     CHECK_INT(refused->why, CLOSE_BUSY);
     client_free(refused);
     client_send(sub, "\xc0\0", 2); /* who is there is served */
+    client_expect(sub, MQTT_PINGRESP, &(struct mqtt_packet){0});
+    CHECK_INT(client_try_subscribe(sub, "more", 0), MQTT_RC_QUOTA_EXCEEDED);
 
     for (unsigned i = 0; i < kept; i++) {
         char topic[16];
@@ -488,6 +521,6 @@ static void test_memory_given_back(void)
     net_fini(&n);
 }
 
-TEST_MAIN(test_queue, test_no_queue, test_mixed, test_bytes, test_expired, test_session_ended,
-          test_slow_consumer, test_connections, test_memory, test_memory_limit_changes,
-          test_memory_given_back)
+TEST_MAIN(test_queue, test_no_queue, test_mixed, test_bytes, test_bytes_of_identifiers,
+          test_expired, test_session_ended, test_slow_consumer, test_connections, test_memory,
+          test_memory_limit_changes, test_memory_given_back)
