@@ -106,6 +106,8 @@ static void on_timer(struct timer *t)
         return;
     }
     /* Packets only note when they came; the timer looks once per interval [v5 MQTT-3.1.2-22]. */
+    if (connection_held_back(c))
+        c->heard_ms = sh->now_ms;
     due = c->heard_ms + c->keep_alive_ms;
     if (due <= sh->now_ms)
         connection_close(c, CLOSE_KEEP_ALIVE, NULL);
@@ -416,6 +418,8 @@ void connection_resume(struct connection *c, enum pause_reason why)
 {
     if ((c->paused & why) == 0)
         return;
+    if (connection_held_back(c))
+        c->heard_ms = c->shard->now_ms;
     c->paused &= (uint8_t)~why;
     if (c->paused == 0 && c->state != CONN_CLOSING)
         c->ops->read_enable(c->link, true);

@@ -30,12 +30,14 @@ enum pause_reason {
     PAUSE_BACKLOG = 2, /* another shard is behind with what this client publishes */
     PAUSE_MEMORY = 4,  /* memory is short */
     PAUSE_WAIT = 8,    /* the session is not there yet */
-    PAUSE_STORE = 16   /* the store is behind with what this client publishes */
+    PAUSE_STORE = 16,  /* the store is behind with what this client asks for */
+    PAUSE_ANSWERS = 32 /* answers to it wait for others to be through */
 };
 
 /* An answer to the client that has to wait for its turn: answers go in the order of the packets
  * that asked for them [v5 MQTT-4.6.0-2] [v5 MQTT-4.6.0-3]. */
 #define ANSWER_INLINE 8
+#define ANSWERS_PAUSE (1u << 20) /* bytes of answers that wait; from here on nothing is read */
 #define GUARD_SESSION UINT64_MAX /* wait for guard_clear() */
 struct pending_answer {
     uint64_t ticket; /* turn to wait for (shard_done_turn()); 0: only for its turn */
@@ -73,6 +75,7 @@ struct connection {
     uint8_t *in; /* bytes of an unfinished packet */
     uint32_t in_len, in_cap;
     struct fifo answers;                      /* struct pending_answer */
+    uint32_t answer_bytes;                    /* that they occupy */
     struct aliases *aliases_in, *aliases_out; /* NULL until used */
 
     bool publishes;         /* has sent a PUBLISH: one to be slowed when memory is short */
@@ -101,6 +104,13 @@ void connection_close(struct connection *c, enum close_reason why, const char *d
 
 /* The same, but at the end of the turn: for callers in the middle of something else. */
 void connection_close_later(struct connection *c, enum close_reason why);
+
+/* Is it not read from for a reason of ours? What the client sends is then not heard, and its silence
+ * is no sign of its end. */
+static inline bool connection_held_back(const struct connection *c)
+{
+    return (c->paused & ~PAUSE_OUTPUT) != 0;
+}
 
 /* Stop or resume reading for a reason. */
 void connection_pause(struct connection *c, enum pause_reason why);

@@ -19,6 +19,10 @@ void on_ack(struct connection *c, enum mqtt_type type, const struct mqtt_ack *p)
  * which may be NULL. Wills are judged by it, too. */
 int connection_refuses(struct connection *c, const struct mqtt_publish *p, const char **out_detail);
 
+/* Slow the client down when the store does not keep up. (When it cannot write at all, what needs it
+ * is refused.) */
+void slow_for_store(struct connection *c);
+
 /* Send an answer when its ticket has come and everything before it is sent; ticket 0: when there is
  * nothing before it, now. completes: it completes a QoS 1 or 2 PUBLISH of the client. */
 void connection_answer(struct connection *c, const struct mqtt_packet *p, uint64_t ticket,

@@ -28,6 +28,11 @@ static void completed(struct connection *c, bool completes)
         c->open_in--;
 }
 
+static uint32_t bytes_of(const struct pending_answer *a)
+{
+    return (uint32_t)sizeof *a + (a->packet != NULL ? a->len : 0);
+}
+
 /* Keep an answer until its time has come; takes a->packet. */
 static bool keep(struct connection *c, const struct pending_answer *a)
 {
@@ -39,6 +44,9 @@ static bool keep(struct connection *c, const struct pending_answer *a)
         return false;
     }
     *slot = *a;
+    c->answer_bytes += bytes_of(a);
+    if (c->answer_bytes > ANSWERS_PAUSE)
+        connection_pause(c, PAUSE_ANSWERS);
     if (!list_linked(&c->link_answers))
         list_push_back(&sh->answers_waiting, &c->link_answers);
     return true;
@@ -109,20 +117,30 @@ static void answer_short(struct connection *c, enum mqtt_type type, uint16_t pac
     }
 }
 
+/* The first of those that wait has been sent, or will not be. */
+static void pop_answer(struct connection *c)
+{
+    struct pending_answer *a = fifo_front(&c->answers);
+
+    c->answer_bytes -= bytes_of(a);
+    mem_release(c->shard->mem, FOR_OUTPUT, a->packet);
+    fifo_pop(&c->answers, c->shard->mem);
+}
+
 static void release_answers(struct connection *c)
 {
-    struct shard *sh = c->shard;
-    uint64_t done = shard_done_turn(sh);
+    uint64_t done = shard_done_turn(c->shard);
     struct pending_answer *a;
 
     while ((a = fifo_front(&c->answers)) != NULL && due(c, a, done)) {
         output_bytes(c, a->packet != NULL ? a->packet : a->bytes, a->len);
         completed(c, a->completes);
-        mem_release(sh->mem, FOR_OUTPUT, a->packet);
-        fifo_pop(&c->answers, sh->mem);
+        pop_answer(c);
     }
     if (a == NULL)
         list_remove(&c->link_answers);
+    if (c->answer_bytes <= ANSWERS_PAUSE)
+        connection_resume(c, PAUSE_ANSWERS);
 }
 
 void connections_release_answers(struct shard *sh)
@@ -133,12 +151,8 @@ void connections_release_answers(struct shard *sh)
 
 void connection_drop_answers(struct connection *c)
 {
-    struct pending_answer *a;
-
-    while ((a = fifo_front(&c->answers)) != NULL) {
-        mem_release(c->shard->mem, FOR_OUTPUT, a->packet);
-        fifo_pop(&c->answers, c->shard->mem);
-    }
+    while (fifo_count(&c->answers) > 0)
+        pop_answer(c);
     list_remove(&c->link_answers);
 }
 
@@ -311,8 +325,7 @@ static bool passed_on(struct shard *sh, const struct mqtt_props *props, struct m
     return true;
 }
 
-/* The store does not keep up. (When it cannot write at all, what needs it is refused.) */
-static void slow_for_store(struct connection *c)
+void slow_for_store(struct connection *c)
 {
     if (journal_congested(c->shard) && !journal_failing(c->shard))
         shard_slow(c, PAUSE_STORE);

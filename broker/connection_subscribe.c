@@ -165,6 +165,7 @@ void on_subscribe(struct connection *c, const struct mqtt_subscribe *p)
         if (!translate(c, &codes[n]))
             return;
     }
+    slow_for_store(c);
     answer(c, MQTT_SUBACK, p, codes, n, asks);
     if (c->state == CONN_UP)
         send_retained(c, p, codes, existed, sub_id);
@@ -199,5 +200,6 @@ void on_unsubscribe(struct connection *c, const struct mqtt_subscribe *p)
     }
     while (mqtt_filters_next(p, true, &at, &text, &options))
         codes[n++] = unsubscribe(c, text);
+    slow_for_store(c);
     answer(c, MQTT_UNSUBACK, p, codes, c->version == MQTT_V5 ? n : 0, asks);
 }

@@ -181,6 +181,8 @@ static void op_read_enable(void *link, bool on)
 {
     struct link *k = link;
 
+    if (on)
+        k->heard_ms = k->loop->shard->now_ms; /* what came meanwhile is still to be read */
     if (!k->closing)
         lws_rx_flow_control(k->wsi, on);
 }
@@ -382,9 +384,10 @@ static void send_ping(struct link *k)
     lws_write(k->wsi, frame + LWS_PRE, 1, LWS_WRITE_PING);
 }
 
+/* A pong is not read either while the client is held back. */
 static bool unanswered(const struct link *k)
 {
-    return k->pinged && k->heard_ms <= k->pinged_ms;
+    return k->pinged && k->heard_ms <= k->pinged_ms && !connection_held_back(k->conn);
 }
 
 static void on_pong(struct link *k)

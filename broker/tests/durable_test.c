@@ -841,8 +841,63 @@ static void test_failing_all(void)
     test_failing(5);
 }
 
+/* ---- a store that is behind ---- */
+
+/* A client that subscribes faster than the store takes it is held back. */
+static void test_subscriptions_slowed(void)
+{
+    static uint8_t filters[60000][4]; /* the same one, often */
+    struct mqtt_packet p = {.type = MQTT_SUBSCRIBE};
+    struct stored s;
+    struct client *c;
+    unsigned n = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(filters); i++)
+        memcpy(filters[i], "\0\1a\1", 4);
+    p.subscribe =
+        (struct mqtt_subscribe){.packet_id = 1, .filters = {filters[0], (uint32_t)sizeof filters}};
+    stored_init(&s, 1, NULL);
+    c = join(&s, "c", false);
+    stored_hold(&s, true);
+    while (!c->reading_off && n++ < 20)
+        client_feed_packet(c, &p);
+    CHECK(c->reading_off);
+    stored_hold(&s, false);
+    net_sleep(&s.n, 10);
+    CHECK(!c->reading_off);
+    stored_fini(&s);
+}
+
+/* One whose answers wait is, too, also when what it sends now needs no store. */
+static void test_answers_slowed(void)
+{
+    struct stored s;
+    struct client *sub, *c;
+    unsigned n = 0;
+
+    stored_init(&s, 1, NULL);
+    sub = join(&s, "sub", false);
+    client_subscribe(sub, "stored", 1);
+    client_drop(sub);
+    c = net_client(&s.n, 0, 4, "pub");
+    stored_hold(&s, true);
+    client_feed_publish(c, "stored", "x", 1, false);
+    while (!c->reading_off && n++ < 100000)
+        client_feed_publish(c, "other", "x", 1, false);
+    CHECK(c->reading_off && n > 10000);
+    net_sleep(&s.n, 10000);
+    CHECK(c->reading_off && client_quiet(c));
+    stored_hold(&s, false);
+    CHECK(!c->reading_off);
+    for (unsigned i = 0; i <= n; i++)
+        client_expect(c, MQTT_PUBACK, &(struct mqtt_packet){0});
+    CHECK(client_quiet(c));
+    stored_fini(&s);
+}
+
 TEST_MAIN(test_connack_waits, test_clean_start_waits, test_connack_not_waited_for,
           test_suback_waits, test_offline_all, test_born_and_dead, test_slow, test_qos2_out,
           test_qos2_in, test_sessions_end, test_graceful_restart, test_will, test_retained_all,
           test_long_queue, test_overflow, test_expiry_in_store, test_give_back, test_topics,
-          test_fsync_topics, test_failing_all, test_late_news)
+          test_fsync_topics, test_failing_all, test_late_news, test_subscriptions_slowed,
+          test_answers_slowed)

@@ -179,5 +179,31 @@ static void test_stalled(void)
     each_version(stalled);
 }
 
+/* A publisher that is not read from because memory is short cannot be heard: it has an interval from
+ * when it is read from again. */
+static void held_back(int version)
+{
+    struct net n;
+    struct client *c;
+
+    net_init(&n, 1, NULL);
+    c = connect_for(&n, version, 2);
+    atomic_store(&n.broker->memory_pressure, MEMORY_HIGH);
+    client_publish(c, "t", "x", 0, false);
+    CHECK(c->reading_off);
+    net_sleep(&n, 10000);
+    CHECK(!c->closed && c->reading_off);
+    atomic_store(&n.broker->memory_pressure, MEMORY_OK);
+    net_sleep(&n, 2); /* the next look */
+    CHECK(!c->reading_off);
+    expect_end(&n, c, 3000);
+    net_fini(&n);
+}
+
+static void test_held_back(void)
+{
+    each_version(held_back);
+}
+
 TEST_MAIN(test_silence, test_off, test_limit, test_signs_of_life, test_no_sign_of_life,
-          test_stalled)
+          test_stalled, test_held_back)

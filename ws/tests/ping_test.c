@@ -105,6 +105,26 @@ static void test_answered(void)
     rig_stop(&r);
 }
 
+/* While a publisher is held back nothing of it is read, pongs included: that is no fault of its own.
+ */
+static void test_held_back(void)
+{
+    struct peer *p;
+
+    start(20, 40);
+    p = peer_connect(&r, "ws", MQTT_V5, "c");
+    atomic_store(&r.broker->memory_pressure, MEMORY_HIGH);
+    CHECK(peer_publish(p, "t", "x", 1, 0, 0));
+    CHECK(RIG_WAIT(&r, reads_paused, 1));
+    CHECK(take_pings(p, 10));
+    atomic_store(&r.broker->memory_pressure, MEMORY_OK);
+    CHECK(peer_ping(p));
+    CHECK_INT(rig_stats(&r).closes[CLOSE_PING_TIMEOUT], 0);
+    p->mute = true; /* from now on it is */
+    peer_expect_disconnect(p, MQTT_RC_KEEP_ALIVE_TIMEOUT, 1001);
+    rig_stop(&r);
+}
+
 static void test_off(void)
 {
     struct peer *p;
@@ -160,4 +180,5 @@ static void test_keep_alive(void)
     rig_stop(&r);
 }
 
-TEST_MAIN(test_interval, test_silence, test_unanswered, test_answered, test_off, test_keep_alive)
+TEST_MAIN(test_interval, test_silence, test_unanswered, test_answered, test_held_back, test_off,
+          test_keep_alive)
