@@ -208,19 +208,6 @@ size_t deflate_pack(struct deflate *d, const uint8_t *data, size_t len, struct d
 
 /* ---- unpacking ---- */
 
-/* A block said that it is the last one; what follows may refer to it all the same
- * [RFC 7692 7.2.3.4]. */
-static bool go_on_behind_last_block(struct deflate *d)
-{
-    uInt len = 0;
-    Bytef *window = mem_try_alloc(d->mem, FOR_TRANSPORT, (size_t)1 << DEFLATE_BITS_MAX);
-    bool ok = window != NULL && inflateGetDictionary(&d->in, window, &len) == Z_OK &&
-              inflateReset(&d->in) == Z_OK && inflateSetDictionary(&d->in, window, len) == Z_OK;
-
-    mem_release(d->mem, FOR_TRANSPORT, window);
-    return ok;
-}
-
 static enum deflate_result unpack_some(struct deflate *d, uint8_t *buf, deflate_fn *fn, void *arg)
 {
     do {
@@ -231,8 +218,13 @@ static enum deflate_result unpack_some(struct deflate *d, uint8_t *buf, deflate_
         d->in.avail_out = DEFLATE_UNPACK_SIZE;
         rc = inflate(&d->in, Z_SYNC_FLUSH);
         n = DEFLATE_UNPACK_SIZE - d->in.avail_out;
-        if (rc == Z_MEM_ERROR || (rc == Z_STREAM_END && !go_on_behind_last_block(d)))
+        if (rc == Z_MEM_ERROR)
             return DEFLATE_NO_MEMORY;
+        /* A block said that it is the last one; what follows may refer to it all the same
+         * [RFC 7692 7.2.3.4]: begin anew, but keep the window. (A copy of the window, out and in
+         * again, would make two bytes of input cost 64 KiB of copying.) */
+        if (rc == Z_STREAM_END)
+            inflateResetKeep(&d->in);
         if (rc != Z_OK && rc != Z_STREAM_END && (rc != Z_BUF_ERROR || d->in.avail_in > 0))
             return DEFLATE_BAD;
         if (n > 0 && !fn(arg, buf, n))

@@ -1,5 +1,6 @@
 /* permessage-deflate: what is agreed on, what goes over the wire, and what it may cost.
  * [RFC 7692] */
+#include "base/mem.h"
 #include "base/test.h"
 #include "broker/purposes.h"
 #include "ws/deflate.h"
@@ -345,6 +346,48 @@ static void test_blocks(void)
     rig_stop(&r);
 }
 
+static bool append(void *text, const uint8_t *data, size_t len)
+{
+    strncat(text, (const char *)data, len);
+    return true;
+}
+
+/* What follows a last block may refer to what was in front of it [RFC 7692 7.2.3.4], also in the
+ * same message. To go on costs nothing, however often it is asked for. */
+static void test_last_block(void)
+{
+    static const uint8_t words[] = "words that come again", empty[] = {3, 0, 0};
+    static uint8_t buf[DEFLATE_UNPACK_SIZE];
+    struct deflate_terms terms = {.server_bits = 15, .client_bits = 15};
+    struct mem *mem = mem_new();
+    struct deflate *d = deflate_new(mem, &terms, 6);
+    z_stream z = {0};
+    uint8_t first[100], second[100];
+    char text[200] = "";
+    size_t n = squeeze(words, 21, 6, Z_FIXED, Z_FINISH, first);
+
+    deflateInit2(&z, 6, Z_DEFLATED, -15, 9, Z_FIXED);
+    deflateSetDictionary(&z, words, 21);
+    z.next_in = (Bytef *)(uintptr_t)words;
+    z.avail_in = 21;
+    z.next_out = second;
+    z.avail_out = sizeof second;
+    deflate(&z, Z_SYNC_FLUSH);
+    CHECK(z.total_out < n / 2); /* it refers to them */
+
+    CHECK_INT(deflate_unpack(d, first, n, false, buf, append, text), DEFLATE_OK);
+    mem_fail_at(mem, 1);
+    for (int i = 0; i < 1000; i++)
+        CHECK_INT(deflate_unpack(d, empty, i == 500 ? 3 : 2, i == 500, buf, append, text),
+                  DEFLATE_OK);
+    CHECK_INT(deflate_unpack(d, second, z.total_out, false, buf, append, text), DEFLATE_OK);
+    CHECK_INT(mem_fail_at(mem, 0), 1);
+    CHECK(strcmp(text, "words that come againwords that come again") == 0);
+    deflateEnd(&z);
+    deflate_free(&d);
+    mem_free(&mem);
+}
+
 /* ---- what is wrong ---- */
 
 /* [PD-08] */
@@ -481,5 +524,5 @@ static void test_deaf(void)
     rig_stop(&r);
 }
 
-TEST_MAIN(test_offers, test_budget, test_sizes, test_pipelined, test_blocks, test_bad_frames,
-          test_garbage, test_bomb, test_ends, test_deaf)
+TEST_MAIN(test_offers, test_budget, test_sizes, test_pipelined, test_blocks, test_last_block,
+          test_bad_frames, test_garbage, test_bomb, test_ends, test_deaf)
