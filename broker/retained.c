@@ -5,11 +5,13 @@
  *   1. a node other than the root has a message, a marker or children;
  *   2. a cursor stands on a node that exists: removing a node moves the cursors on it;
  *   3. a cursor delivers a message only if its node changed last before the cursor was made:
- * anything newer has reached the subscription as a live message. */
+ *      anything newer has reached the subscription as a live message;
+ *   4. a subscription has one cursor at most. */
 #include "broker/retained.h"
 
 #include "base/assert.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "broker/connection.h"
 #include "broker/journal.h"
@@ -65,6 +67,7 @@ struct retained {
     struct trie trie;
     struct node *root;
     struct list cursors;
+    struct map sending; /* those of subscriptions, by session and filter */
     struct timer sweep_timer;
     uint64_t changes;
     uint32_t messages;
@@ -391,10 +394,38 @@ static bool cursor_matches(const struct cursor *c)
     return c->multi ? c->depth >= c->levels && c->depth > 0 : c->depth == c->levels;
 }
 
+/* Whose cursor it is: a subscription. */
+struct owner {
+    const struct session *session;
+    struct mqtt_str filter;
+};
+
+static struct owner owner_of(const struct cursor *c)
+{
+    return (struct owner){c->session, {c->filter, c->filter_len}};
+}
+
+static bool owner_equal(const void *item, const void *key, size_t key_len)
+{
+    const struct owner a = owner_of(item), *b = key;
+
+    (void)key_len;
+    return a.session == b->session && mqtt_str_eq(a.filter, b->filter);
+}
+
+static uint64_t owner_hash(const struct retained *r, const struct owner *o)
+{
+    return hash_number((uintptr_t)o->session) ^ trie_hash(&r->trie, o->filter);
+}
+
 static void cursor_free(struct cursor *c)
 {
     struct shard *sh = c->sh;
+    struct retained *r = sh->retained;
+    struct owner owner = owner_of(c);
 
+    if (c->session != NULL)
+        map_remove(&r->sending, owner_hash(r, &owner), &owner, sizeof owner);
     list_remove(&c->job.link);
     list_remove(&c->link);
     mem_release(sh->mem, FOR_RETAINED, c->level);
@@ -497,10 +528,18 @@ static void run_send(struct job *j)
 
 bool retained_send(struct session *s, struct mqtt_str filter, uint8_t options, uint32_t sub_id)
 {
-    struct cursor *c = cursor_new(s->shard, filter, run_send);
+    struct retained *r = s->shard->retained;
+    struct owner owner = {s, filter};
+    struct cursor *c;
 
+    retained_cancel(s, filter); /* it begins anew */
+    c = cursor_new(s->shard, filter, run_send);
     if (c == NULL)
         return false;
+    if (map_add(&r->sending, owner_hash(r, &owner), c) != 0) {
+        cursor_free(c);
+        return false;
+    }
     c->session = s;
     c->options = options;
     c->sub_id = sub_id;
@@ -510,18 +549,17 @@ bool retained_send(struct session *s, struct mqtt_str filter, uint8_t options, u
     return true;
 }
 
-static bool is_for(const struct cursor *c, const struct session *s, struct mqtt_str filter)
+static struct cursor *sending(const struct session *s, struct mqtt_str filter)
 {
-    return c->session == s &&
-           (filter.p == NULL || mqtt_str_eq(filter, (struct mqtt_str){c->filter, c->filter_len}));
+    const struct retained *r = s->shard->retained;
+    struct owner owner = {s, filter};
+
+    return map_find(&r->sending, owner_hash(r, &owner), &owner, sizeof owner);
 }
 
 bool retained_sending(const struct session *s, struct mqtt_str filter)
 {
-    LIST_EACH (l, &s->shard->retained->cursors)
-        if (is_for(LIST_ITEM(l, struct cursor, link), s, filter))
-            return true;
-    return false;
+    return sending(s, filter) != NULL;
 }
 
 void retained_continue(struct session *s)
@@ -537,10 +575,22 @@ void retained_continue(struct session *s)
 
 void retained_cancel(struct session *s, struct mqtt_str filter)
 {
-    LIST_EACH_SAFE (l, &s->shard->retained->cursors) {
+    struct cursor *c = sending(s, filter);
+
+    if (c != NULL)
+        cursor_free(c);
+}
+
+void retained_cancel_all(struct session *s)
+{
+    struct retained *r = s->shard->retained;
+
+    if (map_count(&r->sending) == 0)
+        return;
+    LIST_EACH_SAFE (l, &r->cursors) {
         struct cursor *c = LIST_ITEM(l, struct cursor, link);
 
-        if (is_for(c, s, filter))
+        if (c->session == s)
             cursor_free(c);
     }
 }
@@ -595,6 +645,7 @@ struct retained *retained_new(struct shard *sh)
     *r = (struct retained){.sh = sh};
     trie_init(&r->trie, sh->mem, FOR_RETAINED, sh->broker->hash_seed, sizeof *r->root);
     list_init(&r->cursors);
+    map_init(&r->sending, sh->mem, FOR_RETAINED, owner_equal);
     r->root = (struct node *)trie_new_node(&r->trie, NULL, (struct mqtt_str){NULL, 0});
     if (r->root == NULL) {
         mem_release(sh->mem, FOR_RETAINED, r);

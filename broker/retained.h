@@ -38,7 +38,8 @@ bool retained_full(struct shard *sh, struct mqtt_str topic);
 /* The message of a topic, or NULL; borrowed. */
 struct message *retained_get(struct shard *sh, struct mqtt_str topic);
 
-/* Begin to send what matches the filter, as it is now, to the session. False when out of memory. */
+/* Begin to send what matches the filter, as it is now, to the session, instead of what is still to
+ * be sent for the same filter. False when out of memory. */
 bool retained_send(struct session *s, struct mqtt_str filter, uint8_t options, uint32_t sub_id);
 
 /* Has what matches the filter not all been sent to the session yet? */
@@ -47,9 +48,9 @@ bool retained_sending(const struct session *s, struct mqtt_str filter);
 /* The session has room again (s->retained_waits was set). */
 void retained_continue(struct session *s);
 
-/* Stop sending to this session: it ends, or has unsubscribed from the filter (p == NULL: from all).
- */
+/* Stop sending to this session: it has unsubscribed from the filter, or ends. */
 void retained_cancel(struct session *s, struct mqtt_str filter);
+void retained_cancel_all(struct session *s);
 
 /* Messages kept. */
 uint32_t retained_count(const struct shard *sh);

@@ -130,7 +130,7 @@ void session_discard(struct shard *sh, struct session *s)
 {
     s->shard = sh;
     session_set_will(s, NULL);
-    retained_cancel(s, (struct mqtt_str){NULL, 0});
+    retained_cancel_all(s);
     session_drop_flow(s, false);
     if (s->durable)
         journal_end_session(sh, s->serial, 0);
@@ -145,7 +145,7 @@ void session_end(struct session *s, bool keep_claim)
 
     ASSERT(s->magic == SESSION_MAGIC && s->conn == NULL);
     session_publish_will(s);
-    retained_cancel(s, (struct mqtt_str){NULL, 0});
+    retained_cancel_all(s);
     shared = session_is_member(s);
     session_leave_all(s);
     asks = sh->posts.asks;

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define SHARD_MAGIC    0x53485244u
+#define JOBS_A_TURN    64
 #define PAUSE_CHECK_MS 2    /* between two looks whether publishers may go on */
 #define MEMORY_MS      1000 /* empty pages are kept so long at least, for the next burst */
 
@@ -96,20 +97,22 @@ void shard_start_job(struct shard *sh, struct job *j)
         list_push_back(&sh->jobs, &j->link);
 }
 
-/* Each job once; they may end themselves and start others. */
+/* Each job once, but not so many that the turn would become long: the next one goes on with the
+ * others. They may end themselves and start others. */
 static void run_jobs(struct shard *sh)
 {
-    struct list round;
-    struct list *l;
+    struct list round, *l;
 
     list_init(&round);
     list_splice_back(&round, &sh->jobs);
-    while ((l = list_pop_front(&round)) != NULL) {
+    for (unsigned n = 0; n < JOBS_A_TURN && (l = list_pop_front(&round)) != NULL; n++) {
         struct job *j = LIST_ITEM(l, struct job, link);
 
         list_push_back(&sh->jobs, l);
         j->run(j);
     }
+    list_splice_back(&round, &sh->jobs);
+    list_splice_back(&sh->jobs, &round);
 }
 
 static void close_failing(struct shard *sh)

@@ -35,8 +35,8 @@ struct match_cache;
 struct shares;
 
 /* Work that is done in slices between the events of the loop: a wildcard over a million retained
- * messages, say. run() does a little; it is called once a turn until the job takes itself out of
- * the list. */
+ * messages, say. run() does a little; it is called once a turn, less often where there are many
+ * jobs, until the job takes itself out of the list. */
 struct job;
 typedef void job_fn(struct job *j);
 struct job {

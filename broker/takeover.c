@@ -450,8 +450,8 @@ static void give(struct shard *sh, unsigned to, void *token, struct mqtt_str cli
     list_init(&d->link);
     list_push_back(&sh->departures, &d->link);
     s->leaving = true;
-    retained_cancel(s, (struct mqtt_str){NULL, 0}); /* the new shard sends them */
-    timer_stop(&sh->timers, &s->timer);             /* it does not end on the way */
+    retained_cancel_all(s);             /* the new shard sends them */
+    timer_stop(&sh->timers, &s->timer); /* it does not end on the way */
     p = shard_post(sh, to, on_filters);
     p->ptr = token;
     p->ptr2 = f;

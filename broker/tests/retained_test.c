@@ -515,12 +515,12 @@ static void test_cancelled(void)
             net_run(&n);
             CHECK_INT(taken + take_many(sub, got, 2000), 2000);
             break;
-        case AGAIN: /* from the start, behind what is under way */
+        case AGAIN: /* from the start, instead of what is still to come */
             client_feed(sub, "\x82\x0b\0\3\0\6many/#\0", 13);
             net_run(&n);
             while (client_next(sub, &p))
                 taken += p.type == MQTT_PUBLISH;
-            CHECK_INT(taken, 4000);
+            CHECK(taken >= 2000 && taken < 3000);
             break;
         default: break; /* net_fini() finds what is left over */
         }
@@ -528,6 +528,72 @@ static void test_cancelled(void)
         CHECK(!net_busy(&n));
         net_fini(&n);
     }
+}
+
+/* However often a client that takes nothing subscribes to the same, it costs the memory of once. */
+static void test_again_and_again(void)
+{
+    struct net n;
+    struct client *pub, *sub;
+    int64_t once = 0;
+
+    net_init(&n, 1, NULL);
+    pub = net_client(&n, 0, 4, "pub");
+    publish_many(pub, 2000);
+    sub = net_client(&n, 0, 4, "sub");
+    client_stall(sub);
+    for (int i = 0; i < 1000; i++) {
+        client_feed(sub, "\x82\x0b\0\1\0\6many/#\0", 13);
+        client_feed(sub, "\x82\x0b\0\1\0\6many/+\0", 13);
+        net_turn(&n, 0);
+        if (i == 0)
+            once = broker_memory(n.broker, FOR_RETAINED);
+    }
+    CHECK_INT(broker_memory(n.broker, FOR_RETAINED), once);
+    client_drop(sub);
+    CHECK(!net_busy(&n));
+    net_fini(&n);
+}
+
+/* Many who subscribe to many do not make a turn long; all get all. */
+static void test_many_to_many(void)
+{
+    enum { CLIENTS = 200 };
+    static bool got[CLIENTS][2000];
+    struct client *pub, *subs[CLIENTS];
+    unsigned taken[CLIENTS] = {0}, all = 0;
+    struct mqtt_packet p;
+    struct net n;
+
+    memset(got, 0, sizeof got);
+    net_init(&n, 1, NULL);
+    pub = net_client(&n, 0, 4, "pub");
+    publish_many(pub, 2000);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        subs[i] = net_client(&n, 0, 4, numbered("sub%u", i));
+    for (unsigned i = 0; i < CLIENTS; i++)
+        client_feed(subs[i], "\x82\6\0\1\0\1#\0", 8);
+    net_turn(&n, 0);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        client_expect(subs[i], MQTT_SUBACK, &p);
+        taken[i] = take_many(subs[i], got[i], 2000);
+    }
+    while (net_busy(&n)) {
+        unsigned now = 0;
+
+        net_turn(&n, 0);
+        for (unsigned i = 0; i < CLIENTS; i++) {
+            unsigned more = take_many(subs[i], got[i], 2000);
+
+            taken[i] += more;
+            now += more;
+        }
+        CHECK(now <= 64 * 256); /* shard.c: JOBS_A_TURN; retained.c: SLICE_NODES */
+    }
+    for (unsigned i = 0; i < CLIENTS; i++)
+        all += taken[i];
+    CHECK_INT(all, CLIENTS * 2000);
+    net_fini(&n);
 }
 
 /* A session that outlives its connection gets the rest when it is back. */
@@ -914,6 +980,6 @@ static void test_subscribe_fails(void)
 
 TEST_MAIN(test_set_and_clear, test_wildcards, test_longest, test_many, test_many_to_a_slow_client,
           test_changed_meanwhile, test_removed_meanwhile, test_next_ones_removed, test_cancelled,
-          test_connection_lost_meanwhile, test_queue_given_away, test_expiry, test_many_expire,
-          test_limit, test_settled, test_markers, test_subscribe_meanwhile, test_set_fails,
-          test_subscribe_fails)
+          test_again_and_again, test_many_to_many, test_connection_lost_meanwhile,
+          test_queue_given_away, test_expiry, test_many_expire, test_limit, test_settled,
+          test_markers, test_subscribe_meanwhile, test_set_fails, test_subscribe_fails)
