@@ -2,7 +2,7 @@
  * stop anywhere and go on later.
  *
  * Invariants:
- *   1. a node other than the root has a message, a marker or children;
+ *   1. a node other than the root has a message or children;
  *   2. a cursor stands on a node that exists: removing a node moves the cursors on it;
  *   3. a cursor delivers a message only if its node changed last before the cursor was made:
  *      anything newer has reached the subscription as a live message;
@@ -17,6 +17,7 @@
 #include "broker/journal.h"
 #include "broker/message.h"
 #include "broker/purposes.h"
+#include "broker/removals.h"
 #include "broker/session.h"
 #include "broker/shard.h"
 #include "broker/trie.h"
@@ -27,14 +28,13 @@
 
 #define SLICE_NODES       256   /* visited in one go */
 #define SWEEP_INTERVAL_MS 30000 /* between two looks for what has expired */
-#define MARKER_AGE_MS     60000 /* longer than any shard is ever behind another */
+#define REMOVAL_AGE_MS    60000 /* longer than any shard is ever behind another */
 
 struct node {
     struct trie_node trie;
     struct node *prev, *next;  /* siblings, in order of their making */
     struct node *first, *last; /* children */
-    struct message *msg;       /* NULL: none, or a marker */
-    uint64_t uid;              /* of msg, or of what removed it; 0: neither */
+    struct message *msg;       /* NULL: none */
     uint64_t changed;          /* retained.changes when msg was set */
 };
 
@@ -67,11 +67,12 @@ struct retained {
     struct trie trie;
     struct node *root;
     struct list cursors;
-    struct map sending; /* those of subscriptions, by session and filter */
+    struct map sending;       /* those of subscriptions, by session and filter */
+    struct removals removals; /* with several shards */
     struct timer sweep_timer;
     uint64_t changes;
     uint32_t messages;
-    uint32_t perishable; /* messages that expire, and markers */
+    uint32_t perishable; /* messages that expire */
 };
 
 /* ---- nodes ---- */
@@ -139,7 +140,7 @@ static void unlink_node(struct retained *r, struct node *n, struct trie_place *p
 
 static bool is_needed(const struct retained *r, const struct node *n)
 {
-    return n == r->root || n->first != NULL || n->uid != 0;
+    return n == r->root || n->first != NULL || n->msg != NULL;
 }
 
 /* Free n and its ancestors as far as nothing holds them (invariant 1). */
@@ -185,11 +186,11 @@ static struct node *make(struct retained *r, struct mqtt_str topic)
 
 static bool perishable(const struct node *n)
 {
-    return n->uid != 0 && (n->msg == NULL || n->msg->expires_ms != 0);
+    return n->msg != NULL && n->msg->expires_ms != 0;
 }
 
-/* Put a message (borrowed), a marker (NULL, uid) or nothing (NULL, 0) into a node. */
-static void put(struct shard *sh, struct node *n, struct message *m, uint64_t uid)
+/* Put a message (borrowed), or none (NULL), into a node. */
+static void put(struct shard *sh, struct node *n, struct message *m)
 {
     struct retained *r = sh->retained;
     int64_t before = n->msg != NULL;
@@ -197,7 +198,6 @@ static void put(struct shard *sh, struct node *n, struct message *m, uint64_t ui
     r->perishable -= perishable(n);
     message_unref(&n->msg, sh->mem);
     n->msg = m == NULL ? NULL : message_ref(m);
-    n->uid = uid;
     n->changed = ++r->changes;
     r->perishable += perishable(n);
     r->messages += (uint32_t)((m != NULL) - before);
@@ -208,21 +208,24 @@ static void put(struct shard *sh, struct node *n, struct message *m, uint64_t ui
 /* The node forgets everything. */
 static void clear(struct shard *sh, struct node *n)
 {
-    put(sh, n, NULL, 0);
+    put(sh, n, NULL);
     prune(sh->retained, n);
 }
 
-static void remove_message(struct shard *sh, struct mqtt_str topic, struct node *n, uint64_t uid)
+/* Is there a newer message, or was there? n: the topic's node, or NULL. */
+static bool comes_late(const struct retained *r, const struct node *n, const struct publication *p)
 {
-    if (shard_alone(sh)) {
-        if (n != NULL)
-            clear(sh, n);
-        return;
-    }
-    if (n == NULL)
-        n = make(sh->retained, topic);
-    if (n != NULL)
-        put(sh, n, NULL, uid);
+    if (n != NULL && n->msg != NULL)
+        return n->msg->uid > p->uid;
+    return removals_after(&r->removals, p->topic, p->uid);
+}
+
+static void remove_message(struct shard *sh, const struct publication *p, struct node *n)
+{
+    if (n != NULL && n->msg != NULL)
+        clear(sh, n);
+    if (!shard_alone(sh))
+        removals_note(&sh->retained->removals, p->topic, p->uid);
 }
 
 /* One shard stores the message of a topic: the store sees what that shard saw last. The server's
@@ -244,10 +247,10 @@ void retained_set(struct shard *sh, struct publication *pub)
     struct node *n = find(sh->retained, pub->topic);
     struct message *m;
 
-    if (n != NULL && n->uid > pub->uid)
+    if (comes_late(sh->retained, n, pub))
         return;
     if (pub->payload.len == 0) {
-        remove_message(sh, pub->topic, n, pub->uid);
+        remove_message(sh, pub, n);
         record(sh, pub);
         return;
     }
@@ -258,7 +261,7 @@ void retained_set(struct shard *sh, struct publication *pub)
         count_drop(sh, DROP_NO_MEMORY, 1);
         return;
     }
-    put(sh, n, m, m->uid);
+    put(sh, n, m);
     record(sh, pub);
 }
 
@@ -268,7 +271,7 @@ int retained_restore(struct shard *sh, struct message *m)
 
     if (n == NULL)
         return -ENOMEM;
-    put(sh, n, m, m->uid);
+    put(sh, n, m);
     return 0;
 }
 
@@ -597,13 +600,6 @@ void retained_cancel_all(struct session *s)
 
 /* ---- expiry ---- */
 
-static bool outdated(const struct shard *sh, const struct node *n)
-{
-    if (n->msg != NULL)
-        return message_expired(n->msg, sh->now_ms);
-    return n->uid != 0 && (n->uid >> UID_TIME_SHIFT) + MARKER_AGE_MS < sh->wall_ms;
-}
-
 static void run_sweep(struct job *j)
 {
     struct cursor *c = CONTAINER_OF(j, struct cursor, job);
@@ -614,7 +610,7 @@ static void run_sweep(struct job *j)
         struct node *n = c->at;
 
         cursor_next(r, c);
-        if (outdated(sh, n))
+        if (n->msg != NULL && message_expired(n->msg, sh->now_ms))
             clear(sh, n);
     }
     if (c->at != NULL)
@@ -628,6 +624,7 @@ static void on_sweep_timer(struct timer *t)
     struct retained *r = CONTAINER_OF(t, struct retained, sweep_timer);
     struct cursor *c = r->perishable == 0 ? NULL : cursor_new(r->sh, MQTT_STR("#"), run_sweep);
 
+    removals_forget(&r->removals, (r->sh->wall_ms - REMOVAL_AGE_MS) << UID_TIME_SHIFT);
     if (c != NULL)
         shard_start_job(r->sh, &c->job);
     else
@@ -646,6 +643,7 @@ struct retained *retained_new(struct shard *sh)
     trie_init(&r->trie, sh->mem, FOR_RETAINED, sh->broker->hash_seed, sizeof *r->root);
     list_init(&r->cursors);
     map_init(&r->sending, sh->mem, FOR_RETAINED, owner_equal);
+    removals_init(&r->removals, sh->mem, sh->broker->hash_seed);
     r->root = (struct node *)trie_new_node(&r->trie, NULL, (struct mqtt_str){NULL, 0});
     if (r->root == NULL) {
         mem_release(sh->mem, FOR_RETAINED, r);
@@ -673,6 +671,7 @@ void retained_free(struct shard *sh)
     while (!list_empty(&r->cursors))
         cursor_free(LIST_ITEM(r->cursors.next, struct cursor, link));
     timer_stop(&sh->timers, &r->sweep_timer);
+    removals_fini(&r->removals);
     trie_each(&r->trie, free_node, sh);
     free_node(sh, &r->root->trie);
     trie_fini(&r->trie);

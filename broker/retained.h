@@ -4,8 +4,7 @@
  * Every shard has all of them (the messages themselves are shared), so that to subscribe is atomic
  * with respect to what is published: a message reaches a subscriber as retained or live, never both
  * and never the older after the newer. Where two shards set one topic at the same time, the message
- * with the larger uid stays; a removed message leaves a marker for a while, so that this holds for
- * removals.
+ * with the larger uid stays; removals are remembered for a while, so that this holds for them, too.
  *
  * A subscription gets its retained messages from a cursor, a few at a time between the events of
  * the loop, and only as fast as its client takes them. */
