@@ -147,7 +147,8 @@ static void on_disconnect(struct connection *c, const struct mqtt_reasoned *p)
         }
         if (expiry_s > c->shard->config.max_session_expiry_s)
             expiry_s = c->shard->config.max_session_expiry_s;
-        s->expiry_s = expiry_s;
+        if (s->expiry_s != 0) /* else none was granted, and nothing was stored */
+            s->expiry_s = expiry_s;
     }
     if (p->reason == MQTT_RC_SUCCESS) {
         c->will_wanted = false; /* [v5 MQTT-3.14.4-3] */

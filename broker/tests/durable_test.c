@@ -841,7 +841,70 @@ static void test_failing_all(void)
     test_failing(5);
 }
 
+/* A client that was granted no expiry cannot ask for one when it goes, although others would get it
+ * by then: nothing of its session is stored. */
+static void test_expiry_granted_later(void)
+{
+    static const uint8_t disconnect[] = {0xe0, 7, 0, 5, 0x11, 0, 0, 0, 100};
+    struct broker_config config = broker_config_default();
+    struct stored s;
+    struct client *c;
+
+    config.max_session_expiry_s = 0;
+    stored_init(&s, 2, &config);
+    c = join(&s, "c", false);
+    client_subscribe(c, "t", 1);
+    s.n.broker->shards[0]->config.max_session_expiry_s = EXPIRY_S;
+    client_feed(c, disconnect, sizeof disconnect);
+    net_run(&s.n);
+    client_expect_closed(c);
+    CHECK_INT(records_left(&s), 0);
+    c = join(&s, "c", false);
+    client_subscribe(c, "t", 1);
+    CHECK_INT(client_unsubscribe(c, "t"), 0);
+    stored_fini(&s);
+}
+
 /* ---- a store that is behind ---- */
+
+/* Sessions that move away have what their shard has recorded submitted, one batch each: also when
+ * nothing is committed there is no end of that. */
+static void test_many_moves(void)
+{
+    enum { MOVES = 1500 };
+    static struct client *moved[MOVES];
+    struct connect_options o = {.expiry_s = EXPIRY_S};
+    struct client *sub, *pub;
+    struct mqtt_packet p;
+    struct stored s;
+    char id[16];
+
+    stored_init(&s, 2, NULL);
+    sub = join(&s, "sub", false);
+    client_subscribe(sub, "t", 1);
+    client_drop(sub);
+    o.id = id;
+    for (int i = 0; i < MOVES; i++) {
+        snprintf(id, sizeof id, "c%d", i);
+        client_drop(net_connect(&s.n, 0, 5, &o, NULL));
+    }
+    pub = net_client(&s.n, 0, 4, "pub");
+    stored_hold(&s, true);
+    for (int i = 0; i < MOVES; i++) {
+        snprintf(id, sizeof id, "c%d", i);
+        client_feed_publish(pub, "t", "x", 1, false);
+        moved[i] = net_start_connect(&s.n, 1, 5, &o);
+        net_run(&s.n);
+    }
+    CHECK(client_quiet(pub) && client_quiet(moved[0]));
+    stored_hold(&s, false);
+    for (int i = 0; i < MOVES; i++) {
+        client_expect(pub, MQTT_PUBACK, &p);
+        if (client_expect(moved[i], MQTT_CONNACK, &p))
+            CHECK(p.connack.session_present);
+    }
+    stored_fini(&s);
+}
 
 /* A client that subscribes faster than the store takes it is held back. */
 static void test_subscriptions_slowed(void)
@@ -899,5 +962,5 @@ TEST_MAIN(test_connack_waits, test_clean_start_waits, test_connack_not_waited_fo
           test_suback_waits, test_offline_all, test_born_and_dead, test_slow, test_qos2_out,
           test_qos2_in, test_sessions_end, test_graceful_restart, test_will, test_retained_all,
           test_long_queue, test_overflow, test_expiry_in_store, test_give_back, test_topics,
-          test_fsync_topics, test_failing_all, test_late_news, test_subscriptions_slowed,
-          test_answers_slowed)
+          test_fsync_topics, test_failing_all, test_late_news, test_many_moves,
+          test_expiry_granted_later, test_subscriptions_slowed, test_answers_slowed)
