@@ -24,6 +24,7 @@ struct post_batch {
 
 /* A turn whose acknowledgements wait for other shards. */
 struct turn_wait {
+    struct list link; /* in posts.waiting or posts.relayed, until all answers are there */
     uint64_t turn;
     uint32_t level;
     uint32_t missing; /* answers */
@@ -72,41 +73,37 @@ static void push(struct shard *sh, unsigned to)
         target->wake(target->wake_arg);
 }
 
-static void drop_answered(struct fifo *waits, struct mem *mem)
-{
-    struct turn_wait *w;
-
-    while ((w = fifo_front(waits)) != NULL && w->missing == 0)
-        fifo_pop(waits, mem);
-}
-
 /* done_turn follows the oldest turn that still waits. */
 static void settle(struct posts *p)
 {
-    struct mem *mem = CONTAINER_OF(p, struct shard, posts)->mem;
-    struct turn_wait *w;
-    uint64_t done;
+    uint64_t done = p->turn - 1;
 
-    drop_answered(&p->waiting, mem);
-    drop_answered(&p->relayed, mem);
-    w = fifo_front(&p->waiting);
-    done = (w != NULL ? w->turn : p->turn) - 1;
+    if (!list_empty(&p->waiting))
+        done = LIST_ITEM(p->waiting.next, struct turn_wait, link)->turn - 1;
     if (done != p->done_turn) {
         p->done_turn = done;
         p->progress = true;
     }
 }
 
+/* Late turns first: an early one may be waited for for long. */
 static struct turn_wait *find_wait(const struct posts *p, uint64_t turn, unsigned level)
 {
-    const struct fifo *waits = level == 0 ? &p->waiting : &p->relayed;
-    struct fifo_cursor cursor = {0};
-    struct turn_wait *w;
+    const struct list *waits = level == 0 ? &p->waiting : &p->relayed;
 
-    while ((w = fifo_next(waits, &cursor)) != NULL)
+    for (const struct list *l = waits->prev; l != waits; l = l->prev) {
+        struct turn_wait *w = LIST_ITEM(l, struct turn_wait, link);
+
         if (w->turn == turn && w->level == level)
             return w;
+    }
     return NULL;
+}
+
+static void wait_end(struct shard *sh, struct turn_wait *w)
+{
+    list_remove(&w->link);
+    mem_release(sh->mem, FOR_POST, w);
 }
 
 /* a: turn; u32: level. */
@@ -114,8 +111,9 @@ static void on_answer(struct shard *sh, struct post *p)
 {
     struct turn_wait *w = find_wait(&sh->posts, p->a, p->u32);
 
-    ASSERT(w != NULL && w->missing > 0);
-    w->missing--;
+    ASSERT(w != NULL);
+    if (--w->missing == 0)
+        wait_end(sh, w);
     settle(&sh->posts);
 }
 
@@ -131,7 +129,6 @@ static void answer(struct shard *sh, const struct owed *o)
 static bool answerable(struct shard *sh, const struct owed *o)
 {
     const struct posts *p = &sh->posts;
-    const struct turn_wait *w;
 
     if (o->stored && o->here > journal_done_turn(sh))
         return false;
@@ -139,8 +136,7 @@ static bool answerable(struct shard *sh, const struct owed *o)
         return true;
     if (o->here == p->turn)
         return false; /* what it has led to is not even on its way */
-    w = find_wait(p, o->here, o->level + 1u);
-    return w == NULL || w->missing == 0;
+    return find_wait(p, o->here, o->level + 1u) == NULL;
 }
 
 void posts_answer(struct shard *sh)
@@ -203,8 +199,8 @@ static void handle_batch(struct shard *sh, struct post_batch *b)
 void posts_init(struct shard *sh)
 {
     inbox_init(&sh->posts.inbox);
-    fifo_init(&sh->posts.waiting, sizeof(struct turn_wait), FOR_POST);
-    fifo_init(&sh->posts.relayed, sizeof(struct turn_wait), FOR_POST);
+    list_init(&sh->posts.waiting);
+    list_init(&sh->posts.relayed);
     fifo_init(&sh->posts.owed, sizeof(struct owed), FOR_POST);
     sh->posts.turn = 1;
 }
@@ -212,8 +208,9 @@ void posts_init(struct shard *sh)
 void posts_fini(struct shard *sh)
 {
     ASSERT(!inbox_has_items(&sh->posts.inbox));
-    fifo_clear(&sh->posts.waiting, sh->mem);
-    fifo_clear(&sh->posts.relayed, sh->mem);
+    list_splice_back(&sh->posts.waiting, &sh->posts.relayed);
+    while (!list_empty(&sh->posts.waiting))
+        wait_end(sh, LIST_ITEM(sh->posts.waiting.next, struct turn_wait, link));
     fifo_clear(&sh->posts.owed, sh->mem);
 }
 
@@ -293,8 +290,9 @@ static void ask(struct shard *sh, unsigned level)
         batch_for(sh, to)->answers |= (uint8_t)(1u << level);
         missing++;
     }
-    w = fifo_must_push(level == 0 ? &p->waiting : &p->relayed, sh->mem);
-    *w = (struct turn_wait){p->turn, level, missing};
+    w = mem_alloc(sh->mem, FOR_POST, sizeof *w);
+    *w = (struct turn_wait){.turn = p->turn, .level = level, .missing = missing};
+    list_push_back(level == 0 ? &p->waiting : &p->relayed, &w->link);
     p->wanted[level] = 0;
 }
 

@@ -14,6 +14,7 @@
 #define BROKER_POST_H
 #include "base/fifo.h"
 #include "base/inbox.h"
+#include "base/list.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -45,8 +46,8 @@ struct posts {
     unsigned level; /* of the posts that are made now: 0, but while one is dealt with */
     uint64_t wanted[POST_LEVELS]; /* bit per target: tell us when you are through with this turn */
     uint64_t asks;                /* calls of posts_want_answer() so far */
-    struct fifo waiting;          /* struct turn_wait, from done_turn + 1 on: level 0 */
-    struct fifo relayed;          /* struct turn_wait: higher levels */
+    struct list waiting;          /* struct turn_wait, in their order: level 0 */
+    struct list relayed;          /* struct turn_wait: higher levels */
     struct fifo owed;             /* struct owed: answers of ours that have to wait */
     bool progress;                /* the turn that answers wait for has moved since the last look */
     bool congested;               /* a backlog of ours was too long when it was last looked at */

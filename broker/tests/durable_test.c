@@ -1,5 +1,6 @@
 /* durable_test: what is acknowledged is committed before, and there after a crash. */
 #include "base/test.h"
+#include "broker/purposes.h"
 #include "broker/session.h"
 #include "stored_support.h"
 
@@ -906,6 +907,38 @@ static void test_many_moves(void)
     stored_fini(&s);
 }
 
+/* While one turn's answer waits for the store, those of the turns behind it come, and are done with:
+ * nothing piles up. */
+static void test_turns_behind(void)
+{
+    struct client *sub, *near, *pub, *far;
+    struct mqtt_packet p;
+    struct stored s;
+    int64_t before;
+
+    stored_init(&s, 2, NULL);
+    sub = join(&s, "sub", false);
+    client_subscribe(sub, "stored", 1);
+    client_drop(sub);
+    near = net_client(&s.n, 0, 4, "near");
+    client_subscribe(near, "live", 0);
+    pub = net_client(&s.n, 1, 4, "pub");
+    far = net_client(&s.n, 1, 4, "far");
+    stored_hold(&s, true);
+    client_start_publish(pub, "stored", "x", 1, false);
+    before = broker_memory(s.n.broker, FOR_POST);
+    for (int i = 0; i < 1000; i++) {
+        client_start_publish(far, "live", "y", 1, false);
+        client_expect_publish(near, "live", "y", 0, false);
+    }
+    CHECK_INT(broker_memory(s.n.broker, FOR_POST), before);
+    stored_hold(&s, false);
+    client_expect(pub, MQTT_PUBACK, &p);
+    for (int i = 0; i < 1000; i++)
+        client_expect(far, MQTT_PUBACK, &p);
+    stored_fini(&s);
+}
+
 /* A client that subscribes faster than the store takes it is held back. */
 static void test_subscriptions_slowed(void)
 {
@@ -962,5 +995,5 @@ TEST_MAIN(test_connack_waits, test_clean_start_waits, test_connack_not_waited_fo
           test_suback_waits, test_offline_all, test_born_and_dead, test_slow, test_qos2_out,
           test_qos2_in, test_sessions_end, test_graceful_restart, test_will, test_retained_all,
           test_long_queue, test_overflow, test_expiry_in_store, test_give_back, test_topics,
-          test_fsync_topics, test_failing_all, test_late_news, test_many_moves,
+          test_fsync_topics, test_failing_all, test_late_news, test_many_moves, test_turns_behind,
           test_expiry_granted_later, test_subscriptions_slowed, test_answers_slowed)
