@@ -68,9 +68,10 @@ struct connection {
 
     const struct transport_ops *ops;
     void *link;
-    uint64_t heard_ms;      /* when the last packet came in */
-    uint32_t max_packet_in; /* bytes */
-    uint16_t open_in;       /* QoS 1 and 2 PUBLISH from the client, not completed */
+    uint64_t heard_ms;           /* when the last packet came in */
+    uint32_t max_packet_in;      /* bytes */
+    uint16_t open_in;            /* QoS 1 and 2 PUBLISH from the client, not completed */
+    uint16_t receive_maximum_in; /* of those; as announced */
     uint16_t alias_max_in;
     uint8_t *in; /* bytes of an unfinished packet */
     uint32_t in_len, in_cap;

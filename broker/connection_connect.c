@@ -115,8 +115,8 @@ static void connack_props(const struct connection *c, struct mqtt_props *p)
 
     if (granted_expiry_s(c) != r->expiry_s)
         MQTT_SET(p, session_expiry_s, granted_expiry_s(c));
-    if (cfg->receive_maximum != UINT16_MAX)
-        MQTT_SET(p, receive_maximum, cfg->receive_maximum);
+    if (c->receive_maximum_in != UINT16_MAX)
+        MQTT_SET(p, receive_maximum, c->receive_maximum_in);
     if (cfg->maximum_qos < 2)
         MQTT_SET(p, maximum_qos, cfg->maximum_qos);
     if (!cfg->retain_available)
@@ -413,6 +413,7 @@ static void take_limits_v5(struct connection *c, const struct mqtt_props *p)
                                ? p->topic_alias_maximum
                                : cfg->topic_alias_outgoing;
     c->alias_max_in = cfg->topic_alias_maximum;
+    c->receive_maximum_in = cfg->receive_maximum;
 }
 
 static void take_limits(struct connection *c, const struct mqtt_connect *p)

@@ -227,7 +227,7 @@ static bool allowed(struct connection *c, const struct mqtt_publish *p)
         connection_close(c, CLOSE_RETAIN_NOT_SUPPORTED, NULL);
         return false;
     }
-    if (c->version == MQTT_V5 && p->qos > 0 && c->open_in >= cfg->receive_maximum &&
+    if (c->version == MQTT_V5 && p->qos > 0 && c->open_in >= c->receive_maximum_in &&
         !(p->qos == 2 && session_received_has(c->session, p->packet_id))) {
         connection_close(c, CLOSE_RECEIVE_MAXIMUM, NULL); /* [v5 MQTT-3.3.4-7] */
         return false;

@@ -262,12 +262,9 @@ static int after_input(struct link *k)
 
 static uint32_t max_frame_size(const struct link *k)
 {
-    const struct ws_listener_config *cfg = k->socket->config;
+    uint32_t max = k->socket->config->max_frame_size;
 
-    if (cfg->max_frame_size != 0)
-        return cfg->max_frame_size;
-    return cfg->max_packet_size != 0 ? cfg->max_packet_size
-                                     : k->loop->shard->config.max_packet_size;
+    return max != 0 ? max : k->conn->max_packet_in; /* which the client knows */
 }
 
 static bool frame_too_large(const struct link *k, size_t len)

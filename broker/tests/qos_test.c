@@ -238,6 +238,31 @@ static void test_receive_maximum_in(void)
     each_version(receive_maximum_in);
 }
 
+/* What it was told holds as long as the connection, whatever is configured meanwhile. */
+static void test_receive_maximum_lowered(void)
+{
+    struct broker_config config = broker_config_default();
+    struct client *c;
+    struct net n;
+
+    config.receive_maximum = 3;
+    net_init(&n, 1, &config);
+    c = net_client(&n, 0, 5, "c");
+    n.broker->shards[0]->config.receive_maximum = 1;
+    for (uint16_t id = 1; id <= 3; id++) {
+        send_publish(c, 2, id, false, "x");
+        expect_ack(c, MQTT_PUBREC, id, MQTT_RC_NO_MATCHING_SUBSCRIBERS);
+    }
+    send_publish(c, 2, 4, false, "x");
+    client_expect_disconnect(c, MQTT_RC_RECEIVE_MAXIMUM_EXCEEDED);
+    c = net_client(&n, 0, 5, "c");
+    send_publish(c, 2, 1, false, "x");
+    expect_ack(c, MQTT_PUBREC, 1, MQTT_RC_NO_MATCHING_SUBSCRIBERS);
+    send_publish(c, 2, 2, false, "x");
+    client_expect_disconnect(c, MQTT_RC_RECEIVE_MAXIMUM_EXCEEDED);
+    net_fini(&n);
+}
+
 /* ---- from the broker ---- */
 
 /* The lower of the two; DUP and RETAIN are clear [v5 MQTT-3.8.4-8] [v5 MQTT-4.3.1-1] [v5
@@ -774,7 +799,8 @@ static void test_identifiers(void)
 }
 
 TEST_MAIN(test_qos1_in, test_qos2_in, test_qos2_in_clean, test_qos2_in_many,
-          test_receive_maximum_in, test_matrix, test_qos1_out, test_qos2_out, test_patience,
-          test_sent_again, test_sent_does_not_expire, test_expired_in_exchange, test_window,
-          test_smaller_window, test_full_window, test_smaller_window_later,
-          test_answered_before_sent_again, test_order, test_offline, test_identifiers)
+          test_receive_maximum_in, test_receive_maximum_lowered, test_matrix, test_qos1_out,
+          test_qos2_out, test_patience, test_sent_again, test_sent_does_not_expire,
+          test_expired_in_exchange, test_window, test_smaller_window, test_full_window,
+          test_smaller_window_later, test_answered_before_sent_again, test_order, test_offline,
+          test_identifiers)

@@ -163,9 +163,10 @@ static bool change(struct changed *c)
     return ws_server_reload(r.server, &c->broker, &c->config, &r.err);
 }
 
-/* All of it is for connections that come; those that are there stay. */
+/* All of it is for connections that come; those that are there stay, with what they were told. */
 static void test_reload(void)
 {
+    static const uint8_t payload[10000];
     static char *paths[] = {(char *)(uintptr_t) "/new"};
     struct changed c;
     struct peer *old[4], *p;
@@ -197,6 +198,7 @@ static void test_reload(void)
     CHECK(p != NULL && !peer_receive(p) && p->eof);
     peer_free(p);
     for (int i = 0; i < 4; i++) {
+        CHECK(peer_publish(old[i], "t", payload, sizeof payload, 0, 0));
         CHECK(peer_ping(old[i]));
         peer_free(old[i]);
     }
