@@ -274,6 +274,11 @@ void posts_receive(struct shard *sh)
     }
 }
 
+void posts_begin_anew(struct shard *sh)
+{
+    sh->posts.level = 0;
+}
+
 /* Ask for the answers of one level that this turn wants. */
 static void ask(struct shard *sh, unsigned level)
 {

@@ -75,6 +75,10 @@ void posts_weigh(struct shard *sh, unsigned to, uint64_t bytes);
  * to wait for is sh->posts.turn. */
 void posts_want_answer(struct shard *sh, unsigned to);
 
+/* In the function of a post: what is posted from here on is no part of what an answer to this one
+ * vouches for, but something of this shard's own, whose tickets count. */
+void posts_begin_anew(struct shard *sh);
+
 /* Give the answers that need not wait any longer. */
 void posts_answer(struct shard *sh);
 

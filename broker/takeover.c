@@ -466,6 +466,7 @@ static void on_ask(struct shard *sh, struct post *p)
     struct connection *waiting;
     struct ask *ask;
 
+    posts_begin_anew(sh); /* the session may end here */
     if (a == NULL) {
         give(sh, p->from, p->ptr, client_id, p->a != 0);
         return;
@@ -555,9 +556,11 @@ static struct session *receive(struct shard *sh, struct arrival *a, struct sessi
 static void on_session(struct shard *sh, struct post *p)
 {
     struct arrival *a = p->ptr;
-    struct session *s = receive(sh, a, p->ptr2);
     struct connection *c = a->conn;
+    struct session *s;
 
+    posts_begin_anew(sh); /* what the client has sent meanwhile follows */
+    s = receive(sh, a, p->ptr2);
     list_remove(&a->link);
     if (c != NULL) {
         c->arrival = NULL;

@@ -907,6 +907,76 @@ static void test_many_moves(void)
     stored_fini(&s);
 }
 
+/* What a client sends right behind its CONNECT, while its session comes from another shard, is
+ * acknowledged like anything else: when it is committed there. */
+static void test_published_on_arrival(void)
+{
+    struct connect_options o = {.id = "c", .clean = true};
+    struct client *sub, *c;
+    struct mqtt_packet p;
+    struct stored s;
+
+    stored_init(&s, 2, NULL);
+    sub = join_v(&s, 1, 5, "sub", false);
+    client_subscribe(sub, "t", 1);
+    client_drop(sub);
+    net_connect(&s.n, 1, 4, &o, NULL);
+    c = net_start_connect(&s.n, 0, 4, &o);
+    client_feed_publish(c, "t", "x", 1, false);
+    CHECK_INT(c->conn->state, CONN_WAIT);
+    stored_hold(&s, true); /* and a run */
+    client_expect(c, MQTT_CONNACK, &p);
+    CHECK(client_quiet(c));
+    stored_hold(&s, false);
+    client_expect(c, MQTT_PUBACK, &p);
+    stored_fini(&s);
+}
+
+/* Messages of shared subscriptions that a session had, which is replaced from another shard, are
+ * with other members before the store forgets it. */
+static void test_replaced_and_dead(void)
+{
+    enum { GROUPS = 8, EACH = 2 };
+    struct client *gone, *stays, *pub;
+    struct mqtt_packet p;
+    struct stored s;
+    unsigned got = 0;
+
+    stored_init(&s, 2, NULL);
+    gone = join_v(&s, 0, 5, "gone", false);
+    stays = join_v(&s, 1, 5, "stays", false);
+    for (int i = 0; i < GROUPS; i++) {
+        char filter[] = "$share/g0/t";
+
+        filter[8] = (char)('0' + i);
+        client_subscribe(gone, filter, 1);
+        client_subscribe(stays, filter, 1);
+    }
+    client_drop(gone);
+    client_drop(stays);
+    net_run(&s.n);
+    pub = net_client(&s.n, 0, 5, "pub");
+    for (int i = 0; i < EACH; i++)
+        client_publish(pub, "t", "x", 1, false);
+    net_start_connect(&s.n, 1, 5, &(struct connect_options){.id = "gone", .clean = true});
+    net_turn(&s.n, 1);
+    for (int i = 0; i < 4; i++) { /* the other one is slow */
+        net_turn(&s.n, 0);
+        env_test_sleep(&s.n.env, 20);
+    }
+    stored_crash(&s, 1);
+    stays = join_v(&s, 1, 5, "stays", true);
+    while (client_next(stays, &p)) {
+        got += p.type == MQTT_PUBLISH;
+        client_send_ack(stays, MQTT_PUBACK, p.publish.packet_id, 0);
+    }
+    net_connect(&s.n, 0, 5, &(struct connect_options){.id = "gone", .clean = true}, NULL);
+    while (client_next(stays, &p))
+        got += p.type == MQTT_PUBLISH;
+    CHECK_INT(got, GROUPS * EACH);
+    stored_fini(&s);
+}
+
 /* While one turn's answer waits for the store, those of the turns behind it come, and are done with:
  * nothing piles up. */
 static void test_turns_behind(void)
@@ -996,4 +1066,5 @@ TEST_MAIN(test_connack_waits, test_clean_start_waits, test_connack_not_waited_fo
           test_qos2_in, test_sessions_end, test_graceful_restart, test_will, test_retained_all,
           test_long_queue, test_overflow, test_expiry_in_store, test_give_back, test_topics,
           test_fsync_topics, test_failing_all, test_late_news, test_many_moves, test_turns_behind,
-          test_expiry_granted_later, test_subscriptions_slowed, test_answers_slowed)
+          test_published_on_arrival, test_replaced_and_dead, test_expiry_granted_later,
+          test_subscriptions_slowed, test_answers_slowed)

@@ -140,6 +140,9 @@ static const struct {
     {"permessage-deflate; foo, permessage-deflate", true},
     {"permessage-deflate; server_max_window_bits=16, permessage-deflate; client_max_window_bits",
      true},
+    /* both are */
+    {"permessage-deflate; client_max_window_bits, permessage-deflate", true},
+    {"permessage-deflate, permessage-deflate, permessage-deflate", true},
 };
 
 /* [PD-03] to [PD-07] */
