@@ -106,8 +106,8 @@ void connection_close(struct connection *c, enum close_reason why, const char *d
 /* The same, but at the end of the turn: for callers in the middle of something else. */
 void connection_close_later(struct connection *c, enum close_reason why);
 
-/* Is it not read from for a reason of ours? What the client sends is then not heard, and its silence
- * is no sign of its end. */
+/* Is it not read from for a reason of ours? What the client sends is then not heard, and its
+ * silence is no sign of its end. */
 static inline bool connection_held_back(const struct connection *c)
 {
     return (c->paused & ~PAUSE_OUTPUT) != 0;

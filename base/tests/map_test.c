@@ -395,8 +395,8 @@ static void test_hash_avalanche(void)
     }
 }
 
-/* Numbers that differ by a bit, or only from some bit on, find slots of their own: of 4096 at random
- * places in as many slots, 2589 +- 30 slots are hit. */
+/* Numbers that differ by a bit, or only from some bit on, find slots of their own: 4096 numbers at
+ * random places hit 2589 +- 30 of as many slots. */
 static void test_hash_number(void)
 {
     enum { SLOTS = 4096 };

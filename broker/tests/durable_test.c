@@ -977,8 +977,8 @@ static void test_replaced_and_dead(void)
     stored_fini(&s);
 }
 
-/* While one turn's answer waits for the store, those of the turns behind it come, and are done with:
- * nothing piles up. */
+/* While one turn's answer waits for the store, those of the turns behind it come, and are done
+ * with: nothing piles up. */
 static void test_turns_behind(void)
 {
     struct client *sub, *near, *pub, *far;

@@ -179,8 +179,8 @@ static void test_stalled(void)
     each_version(stalled);
 }
 
-/* A publisher that is not read from because memory is short cannot be heard: it has an interval from
- * when it is read from again. */
+/* A publisher that is not read from because memory is short cannot be heard: it has an interval
+ * from when it is read from again. */
 static void held_back(int version)
 {
     struct net n;

@@ -105,8 +105,7 @@ static void test_answered(void)
     rig_stop(&r);
 }
 
-/* While a publisher is held back nothing of it is read, pongs included: that is no fault of its own.
- */
+/* While a publisher is held back nothing of it is read, pongs included: that is no fault of it. */
 static void test_held_back(void)
 {
     struct peer *p;
