@@ -439,6 +439,8 @@ static int on_established(struct link *k)
 /* lws does not tell when TLS is through: the first byte does, the client begins. */
 static int on_adopted(struct link *k)
 {
+    if (ws_protocol_is_websocket(k->socket->config->protocol))
+        return tunnel_request(k);
     return k->peer.tls ? 0 : open_connection(k);
 }
 

@@ -146,7 +146,7 @@ static int wrong_path(struct link *k)
     return http_text(k, 404, text);
 }
 
-/* ---- the two kinds of requests ---- */
+/* ---- the kinds of requests ---- */
 
 int plain_request(struct link *k)
 {
@@ -159,6 +159,12 @@ int plain_request(struct link *k)
     return http_text(k, 426,
                      "This is MQTT over WebSocket: connect with an MQTT client, to a ws:// or "
                      "wss:// URL with this host, port and path.\n");
+}
+
+/* The target of CONNECT is a host, not a path: it is not looked at. */
+int tunnel_request(struct link *k)
+{
+    return http_text(k, 405, "This is no proxy: there is nothing here but what GET opens.\n");
 }
 
 int upgrade_request(struct link *k, const char *upgrade)

@@ -211,6 +211,7 @@ int http_text(struct link *k, unsigned status, const char *text);
 /* upgrade: value of that header. 0: go on, and become a WebSocket. */
 int upgrade_request(struct link *k, const char *upgrade);
 int plain_request(struct link *k);
+int tunnel_request(struct link *k); /* CONNECT */
 
 /* ---- admin.c ---- */
 

@@ -46,6 +46,7 @@ static const struct {
     {"PUT /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405, "GET"},
     {"DELETE /healthz HTTP/1.1" END, 405, "GET"},
     {"OPTIONS /healthz HTTP/1.1" END, 405, "GET"},
+    {"CONNECT server.test:80 HTTP/1.1" END, 405, "GET"},
     {"NONSENSE /healthz HTTP/1.1" END, 400, "HTTP"},
     {"GET\r\n\r\n", 400, "HTTP"},
     /* what curl sends with --http2, and what a browser might */

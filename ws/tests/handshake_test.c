@@ -129,6 +129,10 @@ static const struct {
     {GET HOST "Connection: keep-alive\r\n" END, 426, "MQTT client"},
     {"POST /mqtt HTTP/1.1\r\n" HOST "Content-Length: 3\r\n" END "abc", 405, "GET"},
     {"DELETE /mqtt HTTP/1.1\r\n" HOST END, 405, "GET"},
+    /* who takes us for a proxy */
+    {"CONNECT server.test:80 HTTP/1.1\r\n" HOST END, 405, "GET"},
+    {"CONNECT /mqtt HTTP/1.1\r\n" ALL END, 405, "GET"},
+    {"CONNECT server.test:80 HTTP/1.1\r\n" HOST END "\x10\x0d\0\4MQTT", 405, "GET"},
 };
 
 static void test_bad(void)
