@@ -79,6 +79,7 @@ int main(int argc, char **argv)
 {
     struct arguments arguments;
 
+    process_open_standard_streams();
     if (!arguments_parse(argc, argv, &arguments, stderr))
         return EXIT_USAGE;
     switch (arguments.command) {

@@ -4,6 +4,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Open what is closed of standard input, output and error, as /dev/null. To be called before any
+ * file is opened: one with such a number would get what is meant for the user, the log for one. */
+void process_open_standard_streams(void);
+
 /* Allow as many open files as the system lets us; returns that number. Every connection is one.
  * To be called before there are threads: the kernel's table of files is made as large as it will
  * get, at most 1 MiB, because growing that of several threads makes all of accept() wait for tens

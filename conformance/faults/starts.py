@@ -3,6 +3,7 @@ import os
 import re
 import socket
 import subprocess
+import time
 
 from frysd import Failure, Frysd, yaml
 
@@ -97,3 +98,31 @@ def test_port_taken(binary):
         expect(run(binary, ["-c", broker.write_config()]), 1,
                f"listener mqtt: cannot listen on 127.0.0.1 port {taken.getsockname()[1]}: Address",
                "a taken port")
+
+
+def test_closed_streams(binary):
+    """started without standard error it serves, and logs into none of its files"""
+    with Frysd(binary) as broker:
+        lock = broker.config["lock_file"] = os.path.join(broker.folder, "lock")
+        broker.start()  # for the ports
+        broker.config["admin"]["port"] = broker.ports["admin"]
+        broker.stop()
+        broker.process = subprocess.Popen(["sh", "-c", 'exec "$@" 2>&-', "sh", broker.binary,
+                                           "-c", broker.write_config()])
+        wait_answer(broker)
+        with open(lock) as f:
+            found = f.read()
+        if broker.stop() != 0 or found:
+            raise Failure(f"the lock file has become the log: {found}")
+
+
+def wait_answer(broker, timeout_s=30):
+    """Wait until it serves, without its log."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return broker.page("/healthz")
+        except OSError:
+            if time.monotonic() > deadline or broker.process.poll() is not None:
+                raise Failure("it does not serve") from None
+            time.sleep(0.005)

@@ -3,11 +3,42 @@
 #include "base/test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* In a process of its own, with these closed; how many of the three are open, and no other is. */
+static int streams_in_child(const char *closed)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) {
+        int n = 0, next;
+
+        for (const char *p = closed; *p != '\0'; p++)
+            close(*p - '0');
+        next = fcntl(0, F_GETFD) >= 0 ? dup(0) : -1; /* the first free number */
+        close(next);
+        process_open_standard_streams();
+        for (int fd = 0; fd <= 2; fd++)
+            n += fcntl(fd, F_GETFD) >= 0;
+        _exit(next > 2 && fcntl(next, F_GETFD) >= 0 ? 4 : n);
+    }
+    waitpid(pid, &status, 0);
+    return WEXITSTATUS(status);
+}
+
+static void test_standard_streams(void)
+{
+    static const char *const closed[] = {"", "0", "1", "2", "01", "12", "012"};
+
+    for (size_t i = 0; i < sizeof closed / sizeof closed[0]; i++)
+        CHECK_ROW_INT(i, streams_in_child(closed[i]), 3);
+}
 
 /* What the kernel says of us, "FDSize:": the size of its table of files. */
 static unsigned long file_table_size(void)
@@ -110,4 +141,4 @@ static void test_make_folder(void)
     CHECK(rmdir(file) == 0 && rmdir(path) == 0 && rmdir(folder) == 0);
 }
 
-TEST_MAIN(test_open_files, test_cores, test_become, test_make_folder)
+TEST_MAIN(test_standard_streams, test_open_files, test_cores, test_become, test_make_folder)
