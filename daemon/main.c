@@ -13,7 +13,9 @@
 #include "daemon/tree.h"
 #include "ws/server.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -75,14 +77,9 @@ static int with_config(enum command command, const char *file, const char *opera
     return code;
 }
 
-int main(int argc, char **argv)
+static int run(const struct arguments *arguments)
 {
-    struct arguments arguments;
-
-    process_open_standard_streams();
-    if (!arguments_parse(argc, argv, &arguments, stderr))
-        return EXIT_USAGE;
-    switch (arguments.command) {
+    switch (arguments->command) {
     case COMMAND_HELP: arguments_help(stdout); return EXIT_FINE;
     case COMMAND_VERSION:
         printf("frysd %s\n%s, %s\n", FRYS_VERSION, ws_versions(), tree_library());
@@ -90,10 +87,29 @@ int main(int argc, char **argv)
     case COMMAND_PRINT_REFERENCE: print_reference(stdout); return EXIT_FINE;
     case COMMAND_PRINT_MANUAL: print_manual(stdout); return EXIT_FINE;
     case COMMAND_PRINT_CONFIG_MANUAL: print_config_manual(stdout); return EXIT_FINE;
-    case COMMAND_CHECK_STORE: return store_commands_check(arguments.operand, stdout, stderr);
-    case COMMAND_EXPORT_STORE: return store_commands_export(arguments.operand, stdout, stderr);
+    case COMMAND_CHECK_STORE: return store_commands_check(arguments->operand, stdout, stderr);
+    case COMMAND_EXPORT_STORE: return store_commands_export(arguments->operand, stdout, stderr);
     default:
-        return with_config(arguments.command, config_find_file(arguments.file, environ),
-                           arguments.operand);
+        return with_config(arguments->command, config_find_file(arguments->file, environ),
+                           arguments->operand);
     }
+}
+
+/* What was printed must have arrived, too. */
+static int with_output(int code)
+{
+    if (code != EXIT_FINE || (fflush(stdout) == 0 && !ferror(stdout)))
+        return code;
+    fprintf(stderr, "frysd: the output cannot be written: %s\n", strerror(errno));
+    return EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments;
+
+    process_open_standard_streams();
+    if (!arguments_parse(argc, argv, &arguments, stderr))
+        return EXIT_USAGE;
+    return with_output(run(&arguments));
 }

@@ -32,9 +32,9 @@ MISTAKES = [
 ]
 
 
-def run(binary, arguments, env=None):
-    return subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=60,
-                          env={**os.environ, **(env or {})})
+def run(binary, arguments, env=None, stdout=subprocess.PIPE):
+    return subprocess.run([binary, *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True,
+                          timeout=60, env={**os.environ, **(env or {})})
 
 
 def expect(result, code, pattern, what):
@@ -61,6 +61,14 @@ def test_mistakes(binary):
         if "no errors" not in good.stdout:
             raise Failure(f"--check of a good file says: {good.stdout}")
     return f"{len(MISTAKES) + 2} of them"
+
+
+def test_output_full(binary):
+    """what cannot be printed is an error, not half a file"""
+    with Frysd(binary) as broker, open("/dev/full", "w") as full:
+        for command in ("--print-config", "--check", "--print-reference", "--help", "--version"):
+            expect(run(binary, ["-c", broker.write_config(), command], stdout=full), 1,
+                   "the output cannot be written: No space left on device", command)
 
 
 def test_second_daemon(binary):
