@@ -68,8 +68,9 @@ const struct option options[] = {
      .help = "Largest MQTT packet from a client of this listener; inherit: limits.max_packet_size."},
     {"listeners[].handshake_timeout", OPTION_MILLISECONDS, LISTENER(handshake_timeout_ms), RELOAD,
      RANGE(SECOND, 5 * MINUTE), .fallback = "10s",
-     .help = "For a new connection to finish TLS, the WebSocket upgrade and CONNECT. A reload cannot "
-             "make it longer than the longest of the start."},
+     .help = "For a new connection to finish TLS and the WebSocket upgrade; for CONNECT there is "
+             "limits.connect_timeout. A reload cannot make it longer than the longest of the "
+             "start."},
     {"listeners[].backlog", OPTION_INTEGER, LISTENER(backlog), RANGE(1, 65535), .fallback = "1024",
      .help = "Connections that the kernel holds until they are accepted; it may cap the number "
              "(net.core.somaxconn)."},

@@ -39,7 +39,7 @@ struct ws_listener_config {
     bool allow_anonymous;
     uint32_t max_connections;      /* of this listener; 0: no limit */
     uint32_t max_packet_size;      /* bytes; 0: the broker's */
-    uint32_t handshake_timeout_ms; /* TLS and HTTP upgrade, and the CONNECT behind them */
+    uint32_t handshake_timeout_ms; /* TLS and HTTP upgrade; the broker waits for the CONNECT */
     int backlog;                   /* of listen(2) */
 
     /* WebSocket */
