@@ -91,7 +91,8 @@ const struct option options[] = {
              "such as Paho C."},
     {"listeners[].websocket.max_header_size", OPTION_SIZE, LISTENER(max_header_size),
      RANGE(KIB(1), KIB(32)), .fallback = "4KiB",
-     .help = "Largest HTTP header of the upgrade request, cookies included."},
+     .help = "Largest HTTP header of the upgrade request, cookies included. The largest of all "
+             "listeners counts for each, and at least 4KiB."},
     {"listeners[].websocket.ping_interval", OPTION_MILLISECONDS, LISTENER(ping_interval_ms), RELOAD,
      RANGE(SECOND, HOUR), WORD("off", 0), .fallback = "25s",
      .help = "A connection that is silent for so long gets a WebSocket ping, which browsers answer "
