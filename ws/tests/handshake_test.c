@@ -42,6 +42,12 @@ static const struct {
     {GET HOST UPGRADE CONN KEY VERSION
      "Sec-WebSocket-Protocol: a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,u,v,mqtt\r\n" END,
      "mqtt"},
+    {GET HOST UPGRADE CONN KEY VERSION
+     "Sec-WebSocket-Protocol: , 1,,a!b~c,"
+     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef, mqtt,\r\n" END,
+     "mqtt"},
+    /* names that begin like those of known headers, and values that are no ASCII */
+    {GET "X: 1\r\nX-Auth: 1\r\nP: 1\r\n" ALL "If:\r\nX-Forwarded: M\xc3\xbcnchen\r\n" END, "mqtt"},
     /* extensions that are not there are not named [WS-HS-14] [PD-01] */
     {GET ALL "Sec-WebSocket-Extensions: permessage-foo\r\n" END, "mqtt"},
     {GET ALL "Sec-WebSocket-Extensions: permessage-foo;\r\nSec-WebSocket-Extensions: a=b, "

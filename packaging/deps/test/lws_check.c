@@ -740,6 +740,11 @@ static void handshakes(int port)
         {"unknown ones first [WS-HS-12]",
          GET UPGRADE VERSION KEY "Sec-WebSocket-Protocol: x,y ,mqtt, z\r\n\r\n", 101,
          "Protocol: mqtt\r\n"},
+        {"odd ones first [WS-HS-12]",
+         GET UPGRADE VERSION KEY "Sec-WebSocket-Protocol: , 1,,a!b~c,"
+                                 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+                                 ",mqtt\r\n\r\n",
+         101, "Protocol: mqtt\r\n"},
         {"two lines of them [WS-HS-13]",
          GET UPGRADE VERSION KEY "Sec-WebSocket-Protocol: x\r\n" MQTT "\r\n", 101,
          "Protocol: mqtt\r\n"},
@@ -747,6 +752,9 @@ static void handshakes(int port)
          "GET / HTTP/1.1\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nupgrade: WebSocket\r\n"
          "x-unknown: 1\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n"
          "sec-websocket-protocol: mqtt\r\nhost: h\r\n\r\n",
+         101, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="},
+        {"names that known ones begin with [WS-HS-07]",
+         GET "X: 1\r\nX-Auth: 1\r\n" UPGRADE "Sec: 1\r\nIf:\r\n" VERSION KEY MQTT "P: 1\r\n\r\n",
          101, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="},
         {"Host names another vhost of the context",
          "GET / HTTP/1.1\r\nHost: pmd\r\n" UPGRADE VERSION KEY MQTT
