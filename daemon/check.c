@@ -5,6 +5,8 @@
 #include "daemon/value.h"
 #include "mqtt/topic.h"
 
+#include <strings.h>
+
 static const struct option *row(const char *path)
 {
     const struct option *o = options_find(str_from(path));
@@ -76,12 +78,36 @@ static void check_required(struct loader *l, const struct option *list, const vo
     }
 }
 
+/* A name that no client will be served by. */
+static void check_server_name(struct loader *l, const struct ws_listener_config *ls, size_t i)
+{
+    const struct option *o = row("listeners[].tls.certificates[].server_name");
+    const struct ws_certificate *c = &ls->certificates[i];
+    const struct position *at = config__origin(l, o, c);
+
+    if (at == NULL)
+        at = config__origin(l, row("listeners[].tls.certificates"), c);
+    if (strchr(c->server_name, '*') != NULL)
+        problems_add(
+            l->problems, PROBLEM_ERROR, *at,
+            "%s: \"%s\" has a wildcard; write the domain alone: the names in it are meant, "
+            "too",
+            o->path, c->server_name);
+    for (size_t j = 0; j < i; j++)
+        if (strcasecmp(c->server_name, ls->certificates[j].server_name) == 0)
+            problems_add(l->problems, PROBLEM_ERROR, *at,
+                         "%s: \"%s\" is that of an earlier certificate; give each one of its own",
+                         o->path, c->server_name);
+}
+
 static void check_tls(struct loader *l, const struct ws_listener_config *ls)
 {
     const struct option *list = row("listeners[].tls.certificates");
 
-    for (size_t i = 0; i < ls->n_certificates; i++)
+    for (size_t i = 0; i < ls->n_certificates; i++) {
         check_required(l, list, &ls->certificates[i]);
+        check_server_name(l, ls, i);
+    }
     if (ws_protocol_has_tls(ls->protocol) && ls->n_certificates == 0)
         problems_add(l->problems, PROBLEM_ERROR, place(l, "listeners[].tls", ls),
                      "listeners[].tls: protocol %s needs a certificate; write \"tls: {certificate: "

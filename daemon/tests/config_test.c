@@ -301,6 +301,16 @@ static const struct {
      "f.yaml:1:54: listeners[].paths: \"\" is empty; expected 1 to 16 paths such as [/mqtt, /]\n"},
     {"listeners: [{protocol: ws, paths: []}]\n",
      "f.yaml:1:35: listeners[].paths: has 0; expected 1 to 16 paths such as [/mqtt, /]\n"},
+    {"listeners: [{protocol: wss, tls: {certificates: [\n"
+     "{server_name: '*.a.b', certificate: a, key: a}, {server_name: c.d, certificate: a, key: a},\n"
+     "{server_name: C.d, certificate: a, key: a}, {certificate: a, key: a},\n"
+     "{certificate: a, key: a}]}}]\n",
+     "f.yaml:2:15: listeners[].tls.certificates[].server_name: \"*.a.b\" has a wildcard; write the "
+     "domain alone: the names in it are meant, too\n"
+     "f.yaml:3:15: listeners[].tls.certificates[].server_name: \"C.d\" is that of an earlier "
+     "certificate; give each one of its own\n"
+     "f.yaml:4:1: listeners[].tls.certificates[].server_name: \"\" is that of an earlier "
+     "certificate; give each one of its own\n"},
     {"listeners: [{protocol: ws}, {protocol: ws}]\n",
      "f.yaml:1:29: listeners[].name: \"ws\" is the name of an earlier listener; give each one of "
      "its "
