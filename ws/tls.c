@@ -4,6 +4,7 @@
 #include "ws/ws_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- are certificate and key a pair? The library underneath decides. ---- */
@@ -38,6 +39,22 @@ static const char *pair_problem(const struct ws_certificate *c)
 #define WITH_RNG(rng)
 #endif
 
+/* A file that was cut off ends within a certificate, which mbedTLS passes over. */
+static bool cut_off(const char *file, const mbedtls_x509_crt *chain)
+{
+    FILE *f = fopen(file, "re");
+    char line[128];
+    int missing = 0;
+
+    while (f != NULL && fgets(line, sizeof line, f) != NULL)
+        missing += strncmp(line, "-----BEGIN CERTIFICATE-----", 27) == 0;
+    if (f != NULL)
+        fclose(f);
+    for (; chain != NULL; chain = chain->next)
+        missing--;
+    return missing > 0;
+}
+
 static const char *pair_problem(const struct ws_certificate *c)
 {
     mbedtls_x509_crt chain;
@@ -54,6 +71,8 @@ static const char *pair_problem(const struct ws_certificate *c)
         problem = "no randomness";
     else if (mbedtls_x509_crt_parse_file(&chain, c->certificate) != 0)
         problem = "the certificate file is not a PEM certificate chain";
+    else if (cut_off(c->certificate, &chain))
+        problem = "the certificate file ends within a certificate";
     else if (mbedtls_pk_parse_keyfile(&key, c->key, NULL WITH_RNG(&rng)) != 0)
         problem = "the key file is not an unencrypted PEM private key";
     else if (mbedtls_pk_check_pair(&chain.pk, &key WITH_RNG(&rng)) != 0)

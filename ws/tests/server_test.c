@@ -108,6 +108,18 @@ static void spoil(const char *path)
     fclose(f);
 }
 
+/* All but the last bytes. */
+static void cut_off(const char *from, const char *to)
+{
+    char bytes[16384];
+    FILE *in = fopen(from, "r"), *out = fopen(to, "w");
+    size_t n = fread(bytes, 1, sizeof bytes, in);
+
+    fwrite(bytes, 1, n - 100, out);
+    fclose(in);
+    fclose(out);
+}
+
 static void test_certificates(void)
 {
     struct ws_certificate own = certs()->server[0], pair[2];
@@ -133,6 +145,10 @@ static void test_certificates(void)
     pair[1] = own;
     pair[1].certificate = bad;
     expect_refused(1, "the certificate file is not a PEM certificate chain");
+    cut_off(own.certificate, bad);
+    expect_refused(1, FRYS_LWS_SYSTEM ? "the certificate file is not a PEM certificate chain"
+                                      : "the certificate file ends within a certificate");
+    spoil(bad);
     pair[1] = own;
     pair[1].key = bad;
     expect_refused(1, "the key file is not an unencrypted PEM private key");
