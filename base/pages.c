@@ -187,14 +187,14 @@ void pages__unmap(struct pages *p, void *first, size_t n)
     reserved_sub(p, n * PAGE_BYTES);
 }
 
-/* The last run of cached pages, of at most limit. */
+/* The last run of cached pages, of at most limit; there is one. */
 static uint64_t last_cached_run(const struct region *r, size_t limit)
 {
-    size_t above = (size_t)__builtin_clzll(r->cached);
-    size_t n = (size_t)__builtin_clzll(~(r->cached << above)); /* bit 0 is never set */
+    uint64_t bit = UINT64_C(1) << (63 - __builtin_clzll(r->cached)), run = 0;
 
-    n = n < limit ? n : limit;
-    return run_mask(64 - above - n, n);
+    for (size_t n = 0; n < limit && (r->cached & bit) != 0; n++, bit >>= 1)
+        run |= bit;
+    return run;
 }
 
 /* Return the memory of up to limit cached pages of a region; how many that were. */

@@ -43,9 +43,9 @@ void match_cache_free(struct match_cache **c, struct mem *mem);
 /* The hash of a topic, the same for all caches with this seed. 0 for one that is too long. */
 uint64_t match_cache_hash(const struct match_cache *c, struct mqtt_str topic);
 
-/* The entry for the topic of this hash, or NULL when it deserves none now. Its lists hold if generation is that
- * of the tree; otherwise the caller looks the topic up and notes the lists, if it likes, by
- * match_cache_note(). */
+/* The entry for the topic of this hash, or NULL when it deserves none now. Its lists hold if its
+ * generation is that of the tree; otherwise the caller looks the topic up and notes the lists, if
+ * it likes, by match_cache_note(). */
 struct match_entry *match_cache_find(struct match_cache *c, struct mqtt_str topic, uint64_t hash);
 
 /* Note n lists (at most MATCH_CACHE_LISTS) as found at this generation of the tree (not 0). */

@@ -4,6 +4,7 @@
  * MQTT-3.3.5-1]. */
 #include "broker/router.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "broker/interest.h"
 #include "broker/journal.h"
@@ -361,6 +362,12 @@ static uint64_t interested_cached(struct shard *sh, struct mqtt_str topic, struc
     return e->interested;
 }
 
+static uint64_t every_shard(const struct broker *b)
+{
+    ASSERT(b->n_shards > 0);
+    return UINT64_MAX >> (64 - b->n_shards);
+}
+
 /* To the shards where a filter may match. A retained message goes to every other one, too. */
 static bool route_among_shards(struct shard *sh, struct publication *pub, struct match_entry *e)
 {
@@ -368,8 +375,7 @@ static bool route_among_shards(struct shard *sh, struct publication *pub, struct
     const struct trie_levels *levels = e == NULL ? topic_tree_split(sh->tree, pub->topic) : NULL;
     uint64_t mask =
         e == NULL ? interested(sh->broker, levels) : interested_cached(sh, pub->topic, e);
-    uint64_t others =
-        (pub->retain ? (UINT64_C(1) << (sh->broker->n_shards - 1) << 1) - 1 : mask) & ~own;
+    uint64_t others = (pub->retain ? every_shard(sh->broker) : mask) & ~own;
     bool matched = false;
 
     for (; others != 0; others &= others - 1)

@@ -50,8 +50,8 @@ static inline uint64_t trie_path(uint64_t front, uint32_t depth, uint64_t name_h
     return front + ((uint64_t)x ^ (uint64_t)(x >> 64));
 }
 
-/* A level of a name: where it is, what it adds to the hash of a path, and the hash of the path up to
- * and with it. */
+/* A level of a name: where it is, what it adds to the hash of a path, and the hash of the path up
+ * to and with it. */
 struct trie_level {
     uint32_t at, len;
     uint64_t share, path;
