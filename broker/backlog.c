@@ -215,11 +215,15 @@ struct delivery backlog_delivery(struct shard *sh, const struct store_record *r)
 static bool take_body(struct session *s, const struct store_record *r)
 {
     struct inflight_entry *e = inflight_find(&s->flow->out, r->packet_id);
+    struct message *m;
 
     if (e == NULL || e->d.uid != r->uid || e->state != INFLIGHT_SENT || e->d.msg != NULL)
         return true; /* it is over meanwhile, or had its body all the time */
-    e->d.msg = message_of(s->shard, r);
-    return e->d.msg != NULL;
+    m = message_of(s->shard, r);
+    if (m == NULL)
+        return false;
+    inflight_set_message(&s->flow->out, e, m);
+    return true;
 }
 
 /* A message that another member of its group has given back: it has its place behind. */

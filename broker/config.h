@@ -45,7 +45,7 @@ struct broker_config {
     /* sessions */
     uint32_t max_session_expiry_s;
     uint32_t max_queued_messages; /* per session */
-    uint64_t max_queued_bytes;    /* per session */
+    uint64_t max_queued_bytes;    /* per session: of its queue and of its window, each */
     bool queue_qos0;              /* keep QoS 0 messages for offline sessions */
     enum overflow_policy overflow;
     enum share_strategy share_strategy;

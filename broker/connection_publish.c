@@ -470,6 +470,7 @@ void on_ack(struct connection *c, enum mqtt_type type, const struct mqtt_ack *p)
         rc = session_on_pubrec(s, p->packet_id, p->reason);
         if (p->reason < 0x80 && rc != -EINPROGRESS)
             output_ack(c, MQTT_PUBREL, p->packet_id, (uint8_t)rc);
+        session_pump(s); /* its message has left the window */
         break;
     }
 }

@@ -40,7 +40,7 @@ static void link_last(struct inflight *f, struct inflight_entry *e)
 /* Move all entries, in order, to a table of another size. False when out of memory. */
 static bool resize(struct inflight *f, struct mem *mem, uint32_t capacity)
 {
-    struct inflight bigger = {.capacity = capacity, .last_id = f->last_id};
+    struct inflight bigger = {.capacity = capacity, .bytes = f->bytes, .last_id = f->last_id};
 
     bigger.slots = mem_try_alloc(mem, FOR_INFLIGHT, capacity * sizeof *bigger.slots);
     if (bigger.slots == NULL)
@@ -68,6 +68,12 @@ static uint16_t free_id(const struct inflight *f)
     return id;
 }
 
+/* What an entry counts. */
+static uint64_t bytes_of(const struct delivery *d)
+{
+    return d->msg == NULL ? 0 : delivery_size(d);
+}
+
 static struct inflight_entry *fill(struct inflight *f, uint16_t packet_id,
                                    const struct delivery *take_d)
 {
@@ -75,6 +81,7 @@ static struct inflight_entry *fill(struct inflight *f, uint16_t packet_id,
 
     *e = (struct inflight_entry){.d = *take_d, .packet_id = packet_id, .state = INFLIGHT_SENT};
     link_last(f, e);
+    f->bytes += bytes_of(take_d);
     return e;
 }
 
@@ -85,8 +92,11 @@ void inflight_init(struct inflight *f)
 
 void inflight_clear(struct inflight *f, struct mem *mem)
 {
-    for (struct inflight_entry *e = inflight_first(f); e != NULL; e = inflight_after(f, e))
+    for (struct inflight_entry *e = inflight_first(f); e != NULL; e = inflight_after(f, e)) {
+        f->bytes -= bytes_of(&e->d);
         delivery_release(&e->d, mem);
+    }
+    ASSERT(f->bytes == 0);
     mem_release(mem, FOR_INFLIGHT, f->slots);
     inflight_init(f);
 }
@@ -95,6 +105,7 @@ void inflight_trim(struct inflight *f, struct mem *mem)
 {
     if (f->count > 0)
         return;
+    ASSERT(f->bytes == 0);
     mem_release(mem, FOR_INFLIGHT, f->slots);
     *f = (struct inflight){.last_id = f->last_id};
 }
@@ -152,9 +163,30 @@ static void unlink_entry(struct inflight *f, struct inflight_entry *e)
 
 void inflight_remove(struct inflight *f, struct mem *mem, struct inflight_entry *e)
 {
+    f->bytes -= bytes_of(&e->d);
     delivery_release(&e->d, mem);
     unlink_entry(f, e);
     e->state = INFLIGHT_FREE;
+}
+
+void inflight_give_back(struct inflight *f, struct inflight_entry *e)
+{
+    f->bytes -= bytes_of(&e->d);
+    unlink_entry(f, e);
+    e->state = INFLIGHT_FREE;
+}
+
+void inflight_set_message(struct inflight *f, struct inflight_entry *e, struct message *take_msg)
+{
+    ASSERT(e->d.msg == NULL);
+    e->d.msg = take_msg;
+    f->bytes += bytes_of(&e->d);
+}
+
+void inflight_drop_message(struct inflight *f, struct mem *mem, struct inflight_entry *e)
+{
+    f->bytes -= bytes_of(&e->d);
+    message_unref(&e->d.msg, mem);
 }
 
 void inflight_to_end(struct inflight *f, struct inflight_entry *e)

@@ -30,6 +30,7 @@ struct inflight {
     struct inflight_entry *slots; /* slot of identifier i is i & (capacity - 1) */
     uint32_t capacity;            /* 0 or a power of two, at most 65536 */
     uint32_t count;
+    uint64_t bytes;       /* of the messages that are there: the sum of their delivery_size() */
     uint16_t first, last; /* slots, when count > 0 */
     uint16_t last_id;     /* the identifier given most recently */
 };
@@ -55,8 +56,15 @@ struct inflight_entry *inflight_restore(struct inflight *f, struct mem *mem, uin
 /* The entry with this identifier, or NULL. */
 struct inflight_entry *inflight_find(const struct inflight *f, uint16_t packet_id);
 
-/* Release the entry's message and take the entry out. */
+/* Release the entry's message and take the entry out. inflight_give_back(): the delivery is the
+ * caller's again. */
 void inflight_remove(struct inflight *f, struct mem *mem, struct inflight_entry *e);
+void inflight_give_back(struct inflight *f, struct inflight_entry *e);
+
+/* The message of an entry that has none is there; takes the reference. And it is no longer needed:
+ * only its entry stays. */
+void inflight_set_message(struct inflight *f, struct inflight_entry *e, struct message *take_msg);
+void inflight_drop_message(struct inflight *f, struct mem *mem, struct inflight_entry *e);
 
 /* Put an entry behind all others. */
 void inflight_to_end(struct inflight *f, struct inflight_entry *e);

@@ -37,7 +37,7 @@ static struct inflight_entry *window_add(struct session *s, const struct deliver
     return e;
 }
 
-/* May one more be sent to the client? */
+/* May one more of those in the window be sent to the client? */
 static bool window_open(const struct session *s)
 {
     const struct session_flow *f = s->flow;
@@ -45,10 +45,24 @@ static bool window_open(const struct session *s)
     return f == NULL || f->out.count - f->unsent < s->conn->receive_maximum_out;
 }
 
+/* May one more get into the window, which holds as many bytes as a queue, and the message that goes
+ * beyond that? What is in the window is sent, and sent again, without asking this. */
+static bool window_light(const struct session *s)
+{
+    return s->flow == NULL || s->flow->out.bytes <= s->shard->config.max_queued_bytes;
+}
+
 /* May one more be made ready, to be sent later? */
 static bool window_wide(const struct session *s)
 {
-    return s->flow == NULL || s->flow->out.count < s->conn->receive_maximum_out;
+    return (s->flow == NULL || s->flow->out.count < s->conn->receive_maximum_out) &&
+           window_light(s);
+}
+
+/* May one more get into the window and be sent? */
+static bool window_takes(const struct session *s)
+{
+    return window_open(s) && window_light(s);
 }
 
 static void wait_for_commit(struct session *s)
@@ -106,7 +120,7 @@ static bool must_wait(const struct session *s, bool commits_first)
         return true;
     if (commits_first)
         return !window_wide(s);
-    return !window_open(s) || (s->flow != NULL && s->flow->unsent > 0);
+    return !window_takes(s) || (s->flow != NULL && s->flow->unsent > 0);
 }
 
 static void deliver_tracked(struct session *s, struct publication *pub, const struct claim *claim,
@@ -251,8 +265,7 @@ static bool pump_tracked(struct session *s)
     if (!journal_change(s, &e->d, e->packet_id, STORE_SENT,
                         commits_first ? HASTE_NOW : HASTE_LATER) &&
         commits_first) {
-        e->d = (struct delivery){0}; /* the queue has it */
-        inflight_remove(&s->flow->out, s->shard->mem, e);
+        inflight_give_back(&s->flow->out, e); /* the queue has it */
         COUNT_DOWN(&s->shard->counters, inflight);
         return false;
     }
@@ -278,7 +291,7 @@ static bool pump_one(struct session *s)
     if (s->flow->unsent > 0)
         return false; /* what is in front of it in the window goes first */
     if (d->qos > 0)
-        return window_open(s) && pump_tracked(s);
+        return window_takes(s) && pump_tracked(s);
     pump_untracked(s);
     return true;
 }
@@ -374,7 +387,7 @@ static int release(struct session *s, struct inflight_entry *e)
         connection_close_later(s->conn, CLOSE_NO_MEMORY);
         return -EINPROGRESS;
     }
-    message_unref(&e->d.msg, s->shard->mem);
+    inflight_drop_message(&f->out, s->shard->mem, e);
     f->unsent -= e->unsent;
     e->unsent = false;
     /* PUBRELs go in the order of the PUBRECs [v3 MQTT-4.6.0-4]. */

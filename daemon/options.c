@@ -176,7 +176,9 @@ const struct option options[] = {
     {"sessions.max_queued_messages", OPTION_INTEGER, CONFIG(broker.max_queued_messages), RELOAD,
      RANGE(0, MANY), .fallback = "1000", .help = "Messages that wait for a client."},
     {"sessions.max_queued_bytes", OPTION_SIZE, CONFIG(broker.max_queued_bytes), RELOAD,
-     RANGE(0, GIB(1024)), .fallback = "16MiB", .help = "And their size."},
+     RANGE(0, GIB(1024)), .fallback = "16MiB",
+     .help = "And their size. As much, counted apart, may be on its way to it at QoS 1 and 2: once "
+             "what it has not acknowledged is more than this, further messages wait."},
     {"sessions.queue_qos0", OPTION_BOOL, CONFIG(broker.queue_qos0), RELOAD, .fallback = "false",
      .needs = "sessions.max_queued_messages",
      .help = "Keep messages of QoS 0, too, for clients that are not connected."},
@@ -197,7 +199,7 @@ const struct option options[] = {
     {"mqtt.max_inflight", OPTION_INTEGER, CONFIG(broker.max_inflight), RELOAD, RANGE(1, 65535),
      .fallback = "1024",
      .help = "Messages of QoS 1 and 2 that we send before the client acknowledges the first, even "
-             "if it allows more."},
+             "if it allows more. Their size: sessions.max_queued_bytes."},
     {"mqtt.topic_alias_maximum", OPTION_INTEGER, CONFIG(broker.topic_alias_maximum), RELOAD,
      RANGE(0, 65535), .fallback = "32", .help = "Topic aliases that a client may use; 0: none."},
     {"mqtt.topic_alias_outgoing", OPTION_INTEGER, CONFIG(broker.topic_alias_outgoing), RELOAD,

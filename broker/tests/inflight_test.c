@@ -27,7 +27,7 @@ static void setup(void)
 static void teardown(void)
 {
     inflight_clear(&window, mem);
-    CHECK_INT(window.count, 0);
+    CHECK_INT(window.count + window.bytes, 0);
     CHECK_INT(mem_used(mem, FOR_INFLIGHT), 0);
     CHECK_INT(mem_used(mem, FOR_QUEUE), 0);
     CHECK_INT(mem_used(mem, FOR_MESSAGE), 0); /* messages and identifiers went with it */
@@ -70,6 +70,7 @@ static void forget(uint32_t i)
 static void check_all(void)
 {
     const struct inflight_entry *e = inflight_first(&window);
+    uint64_t bytes = 0;
 
     CHECK_INT(window.count, n_want);
     for (uint32_t i = 0; i < n_want; i++, e = inflight_after(&window, e)) {
@@ -78,8 +79,10 @@ static void check_all(void)
         if (e->packet_id != want[i].id || e->d.msg->uid != want[i].number ||
             inflight_find(&window, want[i].id) != e)
             FAIL_ROW(i, "another entry than there should be");
+        bytes += delivery_size(&e->d);
     }
     CHECK(e == NULL);
+    CHECK_INT(window.bytes, bytes);
 }
 
 static void test_empty(void)
@@ -102,6 +105,41 @@ static void test_empty(void)
     n_want = 0;
     CHECK(add(2, 0));
     CHECK_INT(want[0].id, 2); /* an identifier is not used again at once, memory or not */
+    teardown();
+}
+
+/* An entry counts as long as it has its message, and not when only its identifier is in use. */
+static void test_bytes(void)
+{
+    struct delivery first, second;
+    struct inflight_entry *e;
+    struct message *m;
+    uint64_t size, both;
+
+    setup();
+    first = delivery_of(2);
+    second = delivery_of(3);
+    size = delivery_size(&first);
+    both = size + delivery_size(&second);
+    CHECK(size > delivery_size(&second)); /* has identifiers */
+    e = inflight_add(&window, mem, &first);
+    CHECK_INT(window.bytes, size);
+    m = message_ref(e->d.msg);
+    inflight_drop_message(&window, mem, e);
+    CHECK(e->d.msg == NULL && window.count == 1);
+    CHECK_INT(window.bytes, 0);
+    inflight_set_message(&window, e, m);
+    CHECK(e->d.msg == m);
+    inflight_add(&window, mem, &second);
+    CHECK_INT(window.bytes, both);
+    inflight_give_back(&window, inflight_find(&window, 2));
+    CHECK_INT(window.bytes, size);
+    CHECK(inflight_find(&window, 2) == NULL);
+    delivery_release(&second, mem);
+    inflight_drop_message(&window, mem, inflight_find(&window, 1));
+    inflight_remove(&window, mem, inflight_find(&window, 1));
+    CHECK_INT(window.count + window.bytes, 0);
+    inflight_trim(&window, mem);
     teardown();
 }
 
@@ -221,4 +259,4 @@ static void test_no_memory(void)
     teardown();
 }
 
-TEST_MAIN(test_empty, test_full, test_random, test_restore, test_no_memory)
+TEST_MAIN(test_empty, test_bytes, test_full, test_random, test_restore, test_no_memory)

@@ -5,8 +5,10 @@
 #include "broker/message.h"
 #include "broker/purposes.h"
 #include "broker/retained.h"
+#include "broker/session.h"
 #include "broker/stats.h"
 #include "net_support.h"
+#include "stored_support.h"
 
 #include <string.h>
 
@@ -167,13 +169,18 @@ static void test_mixed(void)
 
 /* ---- queues in bytes ---- */
 
-static void publish_sized(struct client *pub, char mark, uint32_t size)
+static const char *sized(char mark, uint32_t size)
 {
     static char payload[10001];
 
     memset(payload, mark, sizeof payload);
     payload[size - sizeof(struct message) - 1] = '\0'; /* the topic has one byte */
-    client_publish(pub, "t", payload, 1, false);
+    return payload;
+}
+
+static void publish_sized(struct client *pub, char mark, uint32_t size, uint8_t qos)
+{
+    client_publish(pub, "t", sized(mark, size), qos, false);
 }
 
 static void test_bytes(void)
@@ -208,7 +215,7 @@ static void test_bytes(void)
         client_subscribe(sub, "t", 1);
         client_drop(sub);
         for (int k = 0; k < 6 && cases[i].sizes[k] != 0; k++)
-            publish_sized(pub, (char)('a' + k), cases[i].sizes[k]);
+            publish_sized(pub, (char)('a' + k), cases[i].sizes[k], 1);
         CHECK_ROW_INT(i, net_drops(&n, DROP_QUEUE_FULL), cases[i].dropped);
         sub = come(&n, 0);
         for (const char *g = cases[i].gets; *g != '\0'; g++)
@@ -219,9 +226,6 @@ static void test_bytes(void)
     }
 }
 
-/* ---- other reasons to drop ---- */
-
-/* In the queue a message expires unseen; those behind it do not wait for it. */
 /* The identifiers of overlapping subscriptions are kept with each message, and count. */
 static void test_bytes_of_identifiers(void)
 {
@@ -253,6 +257,191 @@ static void test_bytes_of_identifiers(void)
     net_fini(&n);
 }
 
+/* ---- the window in bytes ---- */
+
+/* Messages that begin with these letters come, and nothing else; their packet identifiers. */
+static void expect_marks(struct client *c, const char *marks, bool dup, uint16_t *ids)
+{
+    struct mqtt_packet p;
+
+    for (size_t i = 0; marks[i] != '\0'; i++) {
+        if (!client_expect(c, MQTT_PUBLISH, &p))
+            return;
+        CHECK_ROW_INT(i, p.publish.payload.p[0], marks[i]);
+        CHECK_ROW_INT(i, p.publish.dup, dup);
+        ids[i] = p.publish.packet_id;
+    }
+    CHECK(client_quiet(c));
+}
+
+/* The client has it. At QoS 2 that is so from the PUBREC on: what comes for it does not wait for
+ * the PUBCOMP. */
+static void acknowledge(struct client *c, uint8_t qos, uint16_t id)
+{
+    struct mqtt_packet p;
+
+    client_send_ack(c, qos == 2 ? MQTT_PUBREC : MQTT_PUBACK, id, 0);
+    if (qos == 2 && client_expect(c, MQTT_PUBREL, &p))
+        CHECK_INT(p.ack.packet_id, id);
+}
+
+static struct client *come_in(struct net *n, unsigned shard, int version)
+{
+    struct connect_options o = {.id = "sub", .expiry_s = 60};
+
+    return net_connect(n, shard, version, &o, NULL);
+}
+
+static uint64_t window_bytes(const struct net *n, unsigned shard)
+{
+    const struct session *s = session_find(n->broker->shards[shard], MQTT_STR("sub"));
+
+    return s == NULL || s->flow == NULL ? 0 : s->flow->out.bytes;
+}
+
+/* A client with room for three reads and does not acknowledge: it has the one that is too much, and
+ * what follows waits, and is dropped, as when its window is full. All that it has comes again to
+ * its next connection, and more as soon as it has said that it has one. */
+static void window_in_bytes(int version, uint8_t qos, unsigned next_shard)
+{
+    struct broker_config cfg = broker_config_default();
+    struct client *pub, *sub;
+    uint16_t ids[10] = {0}, again[10] = {0};
+    struct net n;
+
+    cfg.max_queued_bytes = 3000;
+    net_init(&n, 2, &cfg);
+    pub = net_client(&n, 0, version, "pub");
+    sub = come_in(&n, 0, version);
+    client_subscribe(sub, "t", qos);
+    for (int i = 0; i < 10; i++)
+        publish_sized(pub, (char)('a' + i), 1000, qos);
+    expect_marks(sub, "abcd", false, ids);
+    CHECK_INT(window_bytes(&n, 0), 4000);
+    CHECK_INT(NET_COUNT(&n, inflight), 4);
+    CHECK_INT(NET_COUNT(&n, queued), 3);
+    CHECK_INT(net_drops(&n, DROP_QUEUE_FULL), 3);
+    client_drop(sub);
+    sub = come_in(&n, next_shard, version);
+    expect_marks(sub, "abcd", true, again);
+    CHECK(memcmp(ids, again, 4 * sizeof ids[0]) == 0);
+    for (int i = 0; i < 3; i++) {
+        acknowledge(sub, qos, ids[i]);
+        expect_marks(sub, (char[]){"hij"[i], '\0'}, false, &ids[4 + i]);
+        CHECK_INT(window_bytes(&n, next_shard), 4000);
+    }
+    for (int i = 3; i < 7; i++)
+        acknowledge(sub, qos, ids[i]);
+    CHECK_INT(window_bytes(&n, next_shard), 0);
+    for (int i = 0; i < 7 && qos == 2; i++)
+        client_send_ack(sub, MQTT_PUBCOMP, ids[i], 0);
+    CHECK(client_quiet(sub));
+    CHECK_INT(NET_COUNT(&n, inflight) + NET_COUNT(&n, queued), 0);
+    CHECK_INT(window_bytes(&n, next_shard), 0);
+    net_fini(&n);
+}
+
+static void test_window_bytes(void)
+{
+    for (int version = MQTT_V311; version <= MQTT_V5; version++)
+        for (uint8_t qos = 1; qos <= 2; qos++)
+            for (unsigned next_shard = 0; next_shard < 2; next_shard++)
+                window_in_bytes(version, qos, next_shard);
+}
+
+/* The same for messages that are stored, over a restart: what was in flight counts again as soon as
+ * it is there, and at QoS 2 more is made ready only as far as it may be sent. */
+static void test_window_bytes_stored(void)
+{
+    for (uint8_t qos = 1; qos <= 2; qos++) {
+        struct broker_config cfg = broker_config_default();
+        struct client *pub, *sub;
+        uint16_t ids[10] = {0}, again[10] = {0};
+        struct stored t;
+
+        cfg.max_queued_bytes = 3000;
+        stored_init(&t, 1, &cfg);
+        sub = come_in(&t.n, 0, MQTT_V5);
+        client_subscribe(sub, "t", qos);
+        pub = net_client(&t.n, 0, MQTT_V5, "pub");
+        for (int i = 0; i < 7; i++)
+            client_start_publish(pub, "t", sized((char)('a' + i), 1000), qos, false);
+        net_sleep(&t.n, 1000); /* all is committed */
+        expect_marks(sub, "abcd", false, ids);
+        CHECK_INT(window_bytes(&t.n, 0), 4000);
+        stored_crash(&t, 1000);
+        CHECK_INT(window_bytes(&t.n, 0), 0); /* in the store only */
+        sub = come_in(&t.n, 0, MQTT_V5);
+        expect_marks(sub, "abcd", true, again);
+        CHECK(memcmp(ids, again, 4 * sizeof ids[0]) == 0);
+        CHECK_INT(window_bytes(&t.n, 0), 4000);
+        for (int i = 0; i < 3; i++) {
+            struct mqtt_packet p;
+
+            acknowledge(sub, qos, ids[i]);
+            if (client_expect(sub, MQTT_PUBLISH, &p))
+                CHECK_ROW_INT(i, p.publish.payload.p[0], "efg"[i]);
+            ids[4 + i] = p.publish.packet_id;
+            CHECK(client_quiet(sub));
+            CHECK_INT(window_bytes(&t.n, 0), 4000);
+        }
+        for (int i = 3; i < 7; i++)
+            acknowledge(sub, qos, ids[i]);
+        CHECK_INT(window_bytes(&t.n, 0), 0);
+        stored_fini(&t);
+    }
+}
+
+/* A client that has nothing gets a message of any size; the next one does not even fit into its
+ * queue. */
+static void test_window_takes_one(void)
+{
+    struct broker_config cfg = broker_config_default();
+    struct client *pub, *sub;
+    uint16_t id = 0;
+    struct net n;
+
+    cfg.max_queued_bytes = 0;
+    net_init(&n, 1, &cfg);
+    pub = net_client(&n, 0, 5, "pub");
+    sub = come_in(&n, 0, 5);
+    client_subscribe(sub, "t", 2);
+    for (uint8_t qos = 1; qos <= 2; qos++) {
+        publish_sized(pub, 'a', 9000, qos);
+        publish_sized(pub, 'b', 100, qos);
+        expect_marks(sub, "a", false, &id);
+        CHECK_INT(net_drops(&n, DROP_QUEUE_FULL), qos);
+        acknowledge(sub, qos, id);
+    }
+    publish_sized(pub, 'c', 9000, 2); /* at QoS 2 one that waits for its PUBCOMP counts nothing */
+    expect_marks(sub, "c", false, &id);
+    net_fini(&n);
+}
+
+/* By the policy that is for those who are too slow, such a client is thrown out. */
+static void test_window_bytes_disconnect(void)
+{
+    struct broker_config cfg = broker_config_default();
+    struct client *pub, *sub;
+    struct net n;
+
+    cfg.max_queued_bytes = 2000;
+    cfg.overflow = OVERFLOW_DISCONNECT;
+    net_init(&n, 1, &cfg);
+    pub = net_client(&n, 0, 5, "pub");
+    sub = come_in(&n, 0, 5);
+    client_subscribe(sub, "t", 1);
+    for (int i = 0; i < 5; i++)
+        publish_sized(pub, (char)('a' + i), 1000, 1);
+    CHECK(!sub->closed);
+    publish_sized(pub, 'f', 1000, 1);
+    CHECK(sub->closed && sub->why == CLOSE_SLOW_CONSUMER);
+    net_fini(&n);
+}
+
+/* ---- other reasons to drop ---- */
+
+/* In the queue a message expires unseen; those behind it do not wait for it. */
 static void test_expired(void)
 {
     struct net n;
@@ -522,5 +711,6 @@ static void test_memory_given_back(void)
 }
 
 TEST_MAIN(test_queue, test_no_queue, test_mixed, test_bytes, test_bytes_of_identifiers,
-          test_expired, test_session_ended, test_slow_consumer, test_connections, test_memory,
-          test_memory_limit_changes, test_memory_given_back)
+          test_window_bytes, test_window_bytes_stored, test_window_takes_one,
+          test_window_bytes_disconnect, test_expired, test_session_ended, test_slow_consumer,
+          test_connections, test_memory, test_memory_limit_changes, test_memory_given_back)

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/test.h"
 #include "broker/purposes.h"
+#include "broker/session.h"
 #include "broker/stats.h"
 #include "mqtt/encode.h"
 
@@ -236,11 +237,31 @@ static void check_memory(struct net *n)
     }
 }
 
+/* What the windows of all sessions say they hold is what is in them. */
+static void check_windows(const struct net *n)
+{
+    for (unsigned i = 0; i < n->broker->n_shards; i++) {
+        LIST_EACH (l, &n->broker->shards[i]->all_sessions) {
+            const struct session_flow *f = LIST_ITEM(l, struct session, link)->flow;
+            uint64_t bytes = 0;
+
+            if (f == NULL)
+                continue;
+            for (const struct inflight_entry *e = inflight_first(&f->out); e != NULL;
+                 e = inflight_after(&f->out, e))
+                bytes += e->d.msg != NULL ? delivery_size(&e->d) : 0;
+            CHECK_INT(f->out.bytes, bytes);
+        }
+    }
+}
+
 void net_fini(struct net *n)
 {
+    check_windows(n);
     LIST_EACH_SAFE (l, &n->clients)
         client_drop(LIST_ITEM(l, struct client, link));
     net_run(n);
+    check_windows(n);
     for (unsigned i = 0; i < n->broker->n_shards; i++)
         journal_close(n->broker->shards[i]);
     for (unsigned i = 0; i < n->broker->n_shards; i++)

@@ -50,7 +50,8 @@ void net_init(struct net *n, unsigned shards, const struct broker_config *config
 void net_init_auth(struct net *n, unsigned shards, const struct broker_config *config,
                    const struct auth *auth);
 
-/* Close what is open and check that nothing is left in any shard's memory and gauges. */
+/* Close what is open and check that nothing is left in any shard's memory and gauges, and that
+ * windows held what they said. */
 void net_fini(struct net *n);
 
 /* Messages dropped for this reason so far, at all shards; connections closed. */
