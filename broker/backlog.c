@@ -100,10 +100,16 @@ static void on_retry(struct timer *t)
 
 void backlog_read_on(struct session *s)
 {
+    if (fifo_count(&s->flow->queue) <= LOW_MARK)
+        backlog_read_body(s);
+}
+
+void backlog_read_body(struct session *s)
+{
     struct backlog *b = s->flow->backlog;
     struct backlog_load *l;
 
-    if (b->load != NULL || fifo_count(&s->flow->queue) > LOW_MARK)
+    if (b->load != NULL)
         return;
     l = load_new(s->shard);
     if (l == NULL)

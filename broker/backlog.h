@@ -34,8 +34,10 @@ struct backlog {
 struct backlog *backlog_new(struct mem *mem);
 void backlog_free(struct backlog *b, struct mem *mem);
 
-/* Have the next page read, unless there is enough in the queue. */
+/* Have the next page read, unless there is enough in the queue. backlog_read_body(): whatever is in
+ * the queue, because something in flight, which goes first, waits for its body. */
 void backlog_read_on(struct session *s);
+void backlog_read_body(struct session *s);
 
 /* Forget the page that is being read: the session ends, or moves. */
 void backlog_forget(struct session *s);

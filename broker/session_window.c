@@ -209,7 +209,7 @@ static void pump_releasing(struct session *s)
 static bool store_allows(struct session *s, const struct inflight_entry *e)
 {
     if (e->d.msg == NULL) {
-        backlog_read_on(s);
+        backlog_read_body(s);
         return false;
     }
     if (e->d.qos == 2 && (!journal_committed(s->shard, &e->d) ||

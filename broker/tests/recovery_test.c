@@ -325,6 +325,57 @@ static void test_queue_cannot_be_read(void)
     }
 }
 
+/* ---- older messages behind newer ones ---- */
+
+static struct client *join_group(struct net *n, const char *id, uint32_t expiry_s, uint16_t window)
+{
+    struct connect_options o = {.id = id, .expiry_s = expiry_s, .receive_maximum = window};
+
+    return net_connect(n, 0, 5, &o, NULL);
+}
+
+/* What a member of a group gives back stands behind what another has in flight, but comes from the
+ * store before it: that does not keep what is in flight from being read, and sent first. */
+static void test_given_back(void)
+{
+    enum { EACH = 1200, WINDOW = 3 };
+    struct broker_config config = broker_config_default();
+    struct client *goes, *stays, *pub;
+    struct mqtt_packet p;
+    struct stored s;
+
+    config.max_queued_messages = 10000;
+    stored_init(&s, 1, &config);
+    goes = join_group(&s.n, "goes", 0, WINDOW);
+    client_subscribe(goes, "$share/g/t", 1);
+    stays = join_group(&s.n, "stays", EXPIRY_S, WINDOW);
+    client_subscribe(stays, "$share/g/t", 1);
+    pub = net_client(&s.n, 0, 5, "pub");
+    for (int i = 0; i < 2 * EACH; i++) {
+        bool early = i < 2 * (EACH - WINDOW);
+
+        client_start_publish(pub, "t", early ? "1" : "2", 1, false);
+        while (early && client_next(stays, &p))
+            client_send_ack(stays, MQTT_PUBACK, p.publish.packet_id, 0);
+    }
+    CHECK_INT(NET_COUNT(&s.n, inflight), 2 * WINDOW);
+    client_drop(goes);
+    net_sleep(&s.n, 1000);
+    CHECK_INT(NET_COUNT(&s.n, inflight), WINDOW);
+    CHECK_INT(NET_COUNT(&s.n, queued), EACH);
+    stored_crash(&s, 1000);
+    stays = join_group(&s.n, "stays", EXPIRY_S, WINDOW);
+    for (int i = 0; i < EACH + WINDOW; i++) {
+        if (!CHECK_ROW(i, client_expect(stays, MQTT_PUBLISH, &p)))
+            break;
+        if (i < WINDOW)
+            CHECK_ROW_INT(i, p.publish.payload.p[0], '2');
+        client_send_ack(stays, MQTT_PUBACK, p.publish.packet_id, 0);
+    }
+    CHECK(client_quiet(stays));
+    stored_fini(&s);
+}
+
 /* ---- out of memory while a queue is read ---- */
 
 /* It goes on when there is memory again: all come, in order, or are counted. */
@@ -379,4 +430,4 @@ static void test_no_memory_for_pages(void)
 }
 
 TEST_MAIN(test_no_memory, test_all_there, test_cannot_be_read, test_queue_cannot_be_read,
-          test_no_memory_for_pages)
+          test_given_back, test_no_memory_for_pages)
