@@ -44,6 +44,7 @@ struct pending_answer {
     uint64_t guard;  /* uid to wait for (guard_released()); 0: none; GUARD_SESSION */
     uint8_t *packet; /* encoded; own memory, or NULL: bytes */
     uint32_t len;
+    bool all;       /* wait for the turns before it, too, even where shard_done_early() would do */
     bool completes; /* a QoS 1 or 2 PUBLISH of the client is completed by it */
     uint8_t bytes[ANSWER_INLINE];
 };

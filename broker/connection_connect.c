@@ -220,12 +220,19 @@ void connection_up(struct connection *c, struct session *s, bool present, uint64
     connection_wait(c);
 }
 
+/* Where the client had another session, the record of its end may wait for earlier turns
+ * (journal_end_session()). */
+static bool may_begin(const struct shard *sh, const struct connect_request *r)
+{
+    return r->ticket <= shard_done_turn(sh) || (r->present && shard_done_early(sh, r->ticket));
+}
+
 void connections_welcome(struct shard *sh)
 {
     LIST_EACH_SAFE (l, &sh->welcomes) {
         struct connection *c = LIST_ITEM(l, struct connection, link_answers);
 
-        if (c->request->ticket > shard_done_turn(sh))
+        if (!may_begin(sh, c->request))
             continue;
         list_remove(l);
         begin(c);

@@ -69,8 +69,10 @@ static bool keep_packet(struct connection *c, const struct mqtt_packet *p, struc
 /* Has what it vouches for been dealt with? done: shard_done_turn(). */
 static bool due(const struct connection *c, const struct pending_answer *a, uint64_t done)
 {
-    if (a->ticket > done || a->guard == 0)
-        return a->ticket <= done;
+    if (a->ticket > done && (a->all || !shard_done_early(c->shard, a->ticket)))
+        return false;
+    if (a->guard == 0)
+        return true;
     return a->guard == GUARD_SESSION ? guard_clear(c->session) : guard_released(c->shard, a->guard);
 }
 
@@ -419,6 +421,7 @@ void on_publish_packet(struct connection *c, struct mqtt_publish *p)
         guard_note(c->session);
         acknowledge(c, p, 0,
                     (struct pending_answer){.ticket = sh->journal != NULL ? sh->posts.turn : 0,
+                                            .all = true,
                                             .guard = guard_clear(c->session) ? 0 : GUARD_SESSION},
                     NULL);
         return;

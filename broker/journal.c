@@ -5,8 +5,8 @@
  *      delivery is never newer than an entry of the same delivery;
  *   2. entries in front of head are dead or submitted; each living one counts in j->open, and in
  *      its slot unless nobody waits for it;
- *   3. slots from first_open on are of the open batch; of each batch on its way there is at most
- *      one slot. */
+ *   3. slots from first_open on are of the open batch; neither their first nor their last turns
+ *      ever go back, and at most half of all slots are of batches on their way. */
 #include "broker/journal.h"
 
 #include "base/assert.h"
@@ -58,10 +58,13 @@ static uint32_t slot_now(struct journal *j)
     struct slot *last = slot_at(j, j->last - 1);
     bool open = j->last != j->first_open;
 
-    if (open && (last->turn == sh->posts.turn || j->last - j->first == JOURNAL_SLOTS))
+    if (open && (last->last_turn == sh->posts.turn || j->last - j->first == JOURNAL_SLOTS)) {
+        last->last_turn = sh->posts.turn;
         return j->last - 1;
+    }
     ASSERT(j->last - j->first < JOURNAL_SLOTS);
-    *slot_at(j, j->last) = (struct slot){.turn = sh->posts.turn, .ms = sh->now_ms};
+    *slot_at(j, j->last) =
+        (struct slot){.turn = sh->posts.turn, .last_turn = sh->posts.turn, .ms = sh->now_ms};
     return j->last++;
 }
 
@@ -95,27 +98,26 @@ static void settle(struct journal *j)
     }
 }
 
-/* The slots of the open batch become the one of the batch that was submitted. */
+/* The open batch was submitted: its slots are those of this one from now on. When too few are left
+ * for the next one, what waits for one turn waits for those behind it, too. */
 static void close_slots(struct journal *j, uint64_t batch)
 {
     uint32_t to = j->first_open;
-    struct slot *merged = NULL;
 
     for (uint32_t i = j->first_open; i != j->last; i++) {
-        struct slot *s = slot_at(j, i);
+        struct slot *s = slot_at(j, i), *last = slot_at(j, to - 1);
 
-        if (s->live == 0 || merged != NULL)
+        if (s->live == 0)
             continue;
-        merged = slot_at(j, to);
-        *merged = (struct slot){.turn = s->turn, .ms = s->ms, .batch = batch};
+        s->batch = batch;
+        if (to - j->first < JOURNAL_SLOTS / 2) {
+            *slot_at(j, to++) = *s;
+        } else {
+            last->batch = batch;
+            last->last_turn = s->last_turn;
+        }
     }
-    /* Batches that hurry are many if the store commits nothing: what waits for one waits for the
-     * next one, too, before there are no slots left. */
-    if (merged != NULL && to - j->first >= JOURNAL_SLOTS / 2) {
-        slot_at(j, to - 1)->batch = batch;
-        merged = NULL;
-    }
-    j->first_open = j->last = to + (merged != NULL);
+    j->first_open = j->last = to;
 }
 
 uint64_t journal_waits(const struct shard *sh)
@@ -149,6 +151,38 @@ uint64_t journal_done_turn(const struct shard *sh)
     parked = parked_turn(j);
     waits = parked < waits ? parked : waits;
     return waits == UINT64_MAX ? waits : waits - 1;
+}
+
+/* The first slot whose turns do not all lie before this one; j->last: there is none. */
+static uint32_t find_slot(struct journal *j, uint64_t turn)
+{
+    uint32_t from = j->first, n = j->last - j->first;
+
+    while (n > 0) {
+        uint32_t half = n / 2;
+
+        if (slot_at(j, from + half)->last_turn < turn) {
+            from += half + 1;
+            n -= half + 1;
+        } else {
+            n = half;
+        }
+    }
+    return from;
+}
+
+bool journal_turn_done(const struct shard *sh, uint64_t turn)
+{
+    struct journal *j = sh->journal;
+
+    if (turn <= journal_done_turn(sh))
+        return true;
+    if (!journal_failing(sh) || turn >= parked_turn(j))
+        return false;
+    for (uint32_t i = find_slot(j, turn); i != j->last && slot_at(j, i)->turn <= turn; i++)
+        if (!settled(j, slot_at(j, i)))
+            return false;
+    return true;
 }
 
 /* ---- entries ---- */
@@ -192,8 +226,8 @@ static struct entry *push(struct journal *j, struct session *s, struct delivery 
 
 static void kill_entry(struct journal *j, struct entry *e)
 {
-    if (e->haste != HASTE_LATER)
-        slot_at(j, e->slot)->live--;
+    if (e->haste != HASTE_LATER && --slot_at(j, e->slot)->live == 0)
+        j->sh->posts.some_done = true;
     j->hopes -= e->haste == HASTE_HOPE;
     j->open--;
     e->kind = ENTRY_DEAD;

@@ -9,6 +9,7 @@
  *
  * Acknowledgements: an answer that may be sent only when something is durable waits for the turn in
  * which that was recorded (shard_done_turn()): until all of it is committed, or no longer needed.
+ * While the store cannot write they do not wait for what earlier turns have recorded.
  *
  * Without a store there is no journal (shard.journal is NULL) and no session is durable. */
 #ifndef BROKER_JOURNAL_H
@@ -110,6 +111,10 @@ void journal_await(struct shard *sh);
 
 /* Everything up to this turn is committed, or no longer needed. UINT64_MAX: nothing is open. */
 uint64_t journal_done_turn(const struct shard *sh);
+
+/* Is what this turn has recorded? The same, but while the store cannot write without regard to
+ * earlier turns. */
+bool journal_turn_done(const struct shard *sh, uint64_t turn);
 
 /* The open batch must be with the store before what this turn posts to other shards is: sessions
  * are about to move. */

@@ -28,10 +28,11 @@ struct entry {
     bool retain, guarded;
 };
 
-/* What was recorded in one turn, or in several that are committed together. Settled when none of
- * its records is open any more and its batch, if it has one, is committed. */
+/* What was recorded in one turn, or, when there are many, in several that follow each other.
+ * Settled when none of its records is open any more and its batch, if it has one, is committed. */
 struct slot {
     uint64_t turn; /* the first one */
+    uint64_t last_turn;
     uint64_t ms;
     uint64_t batch; /* 0: not submitted */
     uint32_t live;  /* open records that somebody waits for */

@@ -24,7 +24,8 @@ struct post_batch {
 
 /* A turn whose acknowledgements wait for other shards. */
 struct turn_wait {
-    struct list link; /* in posts.waiting or posts.relayed, until all answers are there */
+    struct list link; /* in posts.waiting or posts.relayed, in the order of their turns, until all
+                         answers are there */
     uint64_t turn;
     uint32_t level;
     uint32_t missing; /* answers */
@@ -94,10 +95,17 @@ static struct turn_wait *find_wait(const struct posts *p, uint64_t turn, unsigne
     for (const struct list *l = waits->prev; l != waits; l = l->prev) {
         struct turn_wait *w = LIST_ITEM(l, struct turn_wait, link);
 
+        if (w->turn < turn)
+            return NULL;
         if (w->turn == turn && w->level == level)
             return w;
     }
     return NULL;
+}
+
+bool posts_turn_done(const struct posts *p, uint64_t turn)
+{
+    return turn < p->turn && find_wait(p, turn, 0) == NULL;
 }
 
 static void wait_end(struct shard *sh, struct turn_wait *w)
@@ -112,8 +120,10 @@ static void on_answer(struct shard *sh, struct post *p)
     struct turn_wait *w = find_wait(&sh->posts, p->a, p->u32);
 
     ASSERT(w != NULL);
-    if (--w->missing == 0)
+    if (--w->missing == 0) {
         wait_end(sh, w);
+        sh->posts.some_done = true;
+    }
     settle(&sh->posts);
 }
 
@@ -130,7 +140,7 @@ static bool answerable(struct shard *sh, const struct owed *o)
 {
     const struct posts *p = &sh->posts;
 
-    if (o->stored && o->here > journal_done_turn(sh))
+    if (o->stored && !journal_turn_done(sh, o->here))
         return false;
     if (!o->relayed)
         return true;

@@ -5,7 +5,7 @@
  * Acknowledgements: a message that was handed to another shard may be acknowledged to its publisher
  * only when that shard has dealt with it, which includes that it is stored where it has to be. All
  * such messages of one turn wait together: the turn's number is the ticket, posts.done_turn says
- * how far everything has been dealt with.
+ * how far everything has been dealt with, posts_turn_done() whether this turn's is.
  *
  * What a shard hands on in turn while it deals with a post (a message of a shared subscription,
  * from the group's home to a member) is one level higher, and its answer comes first. Answers of
@@ -50,6 +50,7 @@ struct posts {
     struct list relayed;          /* struct turn_wait: higher levels */
     struct fifo owed;             /* struct owed: answers of ours that have to wait */
     bool progress;                /* the turn that answers wait for has moved since the last look */
+    bool some_done;               /* a turn is done, though perhaps not all before it */
     bool congested;               /* a backlog of ours was too long when it was last looked at */
     _Atomic uint64_t
         backlog[POST_SHARDS]; /* bytes from each shard not yet handled here; any thread */
@@ -78,6 +79,10 @@ void posts_want_answer(struct shard *sh, unsigned to);
 /* In the function of a post: what is posted from here on is no part of what an answer to this one
  * vouches for, but something of this shard's own, whose tickets count. */
 void posts_begin_anew(struct shard *sh);
+
+/* Has everything been dealt with that was handed over in this turn, whatever earlier ones wait
+ * for? */
+bool posts_turn_done(const struct posts *p, uint64_t turn);
 
 /* Give the answers that need not wait any longer. */
 void posts_answer(struct shard *sh);

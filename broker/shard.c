@@ -133,6 +133,11 @@ uint64_t shard_done_turn(const struct shard *sh)
     return sh->posts.done_turn < stored ? sh->posts.done_turn : stored;
 }
 
+bool shard_done_early(const struct shard *sh, uint64_t turn)
+{
+    return journal_failing(sh) && posts_turn_done(&sh->posts, turn) && journal_turn_done(sh, turn);
+}
+
 uint64_t shard_asks(const struct shard *sh)
 {
     return sh->posts.asks + journal_waits(sh);
@@ -140,9 +145,13 @@ uint64_t shard_asks(const struct shard *sh)
 
 static void release_answers(struct shard *sh)
 {
-    if (!sh->posts.progress)
+    bool early = sh->posts.some_done && journal_failing(sh);
+
+    if (!sh->posts.progress && !early)
         return;
     sh->posts.progress = false;
+    if (early)
+        sh->posts.some_done = false;
     connections_welcome(sh);
     connections_release_answers(sh);
 }

@@ -77,8 +77,8 @@ struct shard {
     struct list failing;  /* connections to be closed at the end of the turn */
     struct list arrivals; /* sessions on their way here, and from here (takeover.c) */
     struct list departures;
-    struct list answers_waiting; /* connections with answers that wait for shard_done_turn() */
-    struct list welcomes;        /* connections whose CONNACK waits for it */
+    struct list answers_waiting; /* connections with answers that wait for a turn to be done */
+    struct list welcomes;        /* connections whose CONNACK waits for that */
     struct list committing;      /* sessions that go on when more is committed */
     struct list loads;           /* pages on their way (backlog.c) */
     struct list jobs;
@@ -150,6 +150,11 @@ static inline void shard_catch_up(struct shard *sh)
 /* Whatever was handed over or recorded up to this turn has been dealt with by all other shards, and
  * is committed where it has to be. */
 uint64_t shard_done_turn(const struct shard *sh);
+
+/* The same of this turn alone, of which shard_done_turn() does not say so. Only while the store
+ * cannot write: else an earlier turn does not keep this one waiting for long, and nobody need look
+ * closer. */
+bool shard_done_early(const struct shard *sh, uint64_t turn);
 
 /* Changes when something is handed over or recorded that an answer has to wait for: the ticket is
  * then sh->posts.turn. */

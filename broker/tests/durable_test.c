@@ -842,6 +842,155 @@ static void test_failing_all(void)
     test_failing(5);
 }
 
+/* A session for the messages that wait for the store, and a net in which commits are held back. */
+static void init_waiting(struct stored *s)
+{
+    struct client *sub;
+
+    stored_init(s, 2, NULL);
+    sub = join(s, "sub", false);
+    client_subscribe(sub, "stored", 1);
+    client_drop(sub);
+    net_run(&s->n);
+}
+
+static void fail(struct stored *s, const char *why)
+{
+    memory_store_fail(s->store, why);
+    net_run(&s->n);
+}
+
+static void expect_pubacks(struct client *c, unsigned n)
+{
+    struct mqtt_packet p;
+
+    while (n-- > 0)
+        if (client_expect(c, MQTT_PUBACK, &p))
+            CHECK_INT(p.ack.reason, 0);
+    CHECK(client_quiet(c));
+}
+
+/* What was accepted waits, here and at other shards; what needs no store is acknowledged all the
+ * same, but behind what its own client has sent before. */
+static void test_failing_goes_on(void)
+{
+    struct client *near, *far, *live[2], *waits[2];
+    struct stored s;
+
+    init_waiting(&s);
+    near = net_client(&s.n, 0, 4, "near");
+    far = net_client(&s.n, 1, 4, "far");
+    client_subscribe(near, "near", 2);
+    client_subscribe(far, "far", 2);
+    for (unsigned i = 0; i < 2; i++) {
+        live[i] = net_client(&s.n, i, 4, i == 0 ? "live 0" : "live 1");
+        waits[i] = net_client(&s.n, i, 4, i == 0 ? "waits 0" : "waits 1");
+    }
+    stored_hold(&s, true);
+    for (unsigned i = 0; i < 2; i++)
+        client_start_publish(waits[i], "stored", "x", 1, false);
+    fail(&s, "disk full");
+    for (unsigned i = 0; i < 100; i++)
+        for (uint8_t qos = 1; qos <= 2; qos++) {
+            client_publish(live[0], "far", "y", qos, false);
+            client_expect_publish(far, "far", "y", qos, true);
+            client_publish(live[1], "near", "z", qos, false);
+            client_expect_publish(near, "near", "z", qos, true);
+        }
+    for (unsigned i = 0; i < 8; i++) { /* some of these groups are at home at the other shard */
+        char filter[] = "$share/g0/t";
+
+        filter[8] = (char)('0' + i);
+        client_subscribe(near, filter, 1);
+        client_subscribe(far, filter, 1);
+    }
+    client_start_publish(waits[0], "far", "behind", 1, false);
+    client_expect_publish(far, "far", "behind", 1, true);
+    client_start_publish(waits[1], "near", "behind", 1, false);
+    client_expect_publish(near, "near", "behind", 1, true);
+    net_sleep(&s.n, 10000);
+    CHECK(client_quiet(waits[0]) && client_quiet(waits[1]));
+    fail(&s, NULL);
+    CHECK(client_quiet(waits[0]) && client_quiet(waits[1]));
+    stored_hold(&s, false);
+    expect_pubacks(waits[0], 2);
+    expect_pubacks(waits[1], 2);
+    stored_fini(&s);
+}
+
+/* So is what was on its way before that was known, among messages that wait in the same batch. */
+static void test_failing_between(bool submitted)
+{
+    struct client *live, *far, *waits[4];
+    struct stored s;
+
+    init_waiting(&s);
+    far = net_client(&s.n, 1, 4, "far");
+    client_subscribe(far, "far", 1);
+    live = net_client(&s.n, 0, 4, "live");
+    join_v(&s, 0, 4, "moves", false);
+    for (unsigned i = 0; i < 4; i++)
+        waits[i] = net_client(&s.n, 0, 4, (const char *[]){"w0", "w1", "w2", "w3"}[i]);
+    stored_hold(&s, true);
+    for (unsigned i = 0; i < 4; i++) { /* two are submitted, more are not: they are collected */
+        client_start_publish(waits[i], "stored", "x", 1, false);
+        net_sleep(&s.n, 100);
+        if (i == 2)
+            client_start_publish(live, "far", "y", 1, false);
+    }
+    client_expect_publish(far, "far", "y", 1, true);
+    if (submitted) { /* a session that moves takes all that was collected along */
+        net_start_connect(&s.n, 1, 4, &(struct connect_options){.id = "moves"});
+        net_run(&s.n);
+    }
+    CHECK(client_quiet(live)); /* as long as the store works: it is a matter of moments */
+    fail(&s, "disk full");
+    expect_pubacks(live, 1);
+    for (unsigned i = 0; i < 4; i++)
+        CHECK(client_quiet(waits[i]));
+    fail(&s, NULL);
+    stored_hold(&s, false);
+    for (unsigned i = 0; i < 4; i++)
+        expect_pubacks(waits[i], 1);
+    stored_fini(&s);
+}
+
+/* A message that is sent again is not acknowledged before the store has what it had to get when it
+ * came first. */
+static void test_failing_again(void)
+{
+    struct mqtt_packet p;
+    struct stored s;
+    struct client *pub;
+    uint16_t id;
+
+    init_waiting(&s);
+    pub = join(&s, "pub", false);
+    stored_hold(&s, true);
+    id = client_start_publish(pub, "stored", "x", 2, false);
+    fail(&s, "disk full");
+    client_drop(pub);
+    pub = join(&s, "pub", true);
+    p = (struct mqtt_packet){.type = MQTT_PUBLISH};
+    p.publish = (struct mqtt_publish){
+        .topic = text_str("stored"), .payload = text_str("x"), .packet_id = id, .qos = 2, .dup = 1};
+    client_send_packet(pub, &p);
+    net_sleep(&s.n, 1000);
+    CHECK(client_quiet(pub));
+    fail(&s, NULL);
+    stored_hold(&s, false);
+    client_expect(pub, MQTT_PUBREC, &p);
+    stored_fini(&s);
+}
+
+static void test_failing_others(void)
+{
+    test_failing_goes_on();
+    test_failing_between(false);
+    test_failing_between(true);
+    test_failing_again();
+}
+
 /* A client that was granted no expiry cannot ask for one when it goes, although others would get it
  * by then: nothing of its session is stored. */
 static void test_expiry_granted_later(void)
@@ -1065,6 +1214,6 @@ TEST_MAIN(test_connack_waits, test_clean_start_waits, test_connack_not_waited_fo
           test_suback_waits, test_offline_all, test_born_and_dead, test_slow, test_qos2_out,
           test_qos2_in, test_sessions_end, test_graceful_restart, test_will, test_retained_all,
           test_long_queue, test_overflow, test_expiry_in_store, test_give_back, test_topics,
-          test_fsync_topics, test_failing_all, test_late_news, test_many_moves, test_turns_behind,
-          test_published_on_arrival, test_replaced_and_dead, test_expiry_granted_later,
-          test_subscriptions_slowed, test_answers_slowed)
+          test_fsync_topics, test_failing_all, test_failing_others, test_late_news, test_many_moves,
+          test_turns_behind, test_published_on_arrival, test_replaced_and_dead,
+          test_expiry_granted_later, test_subscriptions_slowed, test_answers_slowed)
