@@ -88,8 +88,9 @@ void journal_session(struct session *s, enum journal_haste haste);
 /* By number. after_turn: not before all is dealt with that was handed over up to that turn; 0: now.
  */
 void journal_end_session(struct shard *sh, uint64_t session, uint64_t after_turn);
+/* options: of SUBSCRIBE, and STORE_RETAINED_DUE. */
 void journal_filter(struct session *s, struct mqtt_str share, struct mqtt_str filter,
-                    uint8_t options, uint32_t sub_id);
+                    uint8_t options, uint32_t sub_id, enum journal_haste haste);
 void journal_filter_end(struct session *s, struct mqtt_str share, struct mqtt_str filter);
 void journal_received_by(struct shard *sh, uint64_t session, uint16_t packet_id, uint64_t uid);
 void journal_received_end(struct session *s, uint16_t packet_id);

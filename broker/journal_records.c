@@ -152,7 +152,7 @@ static struct str filter_text(struct shard *sh, struct mqtt_str share, struct mq
 }
 
 void journal_filter(struct session *s, struct mqtt_str share, struct mqtt_str filter,
-                    uint8_t options, uint32_t sub_id)
+                    uint8_t options, uint32_t sub_id, enum journal_haste haste)
 {
     struct store_record r = {
         .kind = STORE_FILTER, .session = s->serial, .options = options, .sub_id = sub_id};
@@ -160,7 +160,7 @@ void journal_filter(struct session *s, struct mqtt_str share, struct mqtt_str fi
     if (!s->durable || s->shard->journal == NULL)
         return;
     r.filter = filter_text(s->shard, share, filter);
-    journal__append(s->shard->journal, &r, HASTE_NOW);
+    journal__append(s->shard->journal, &r, haste);
 }
 
 void journal_filter_end(struct session *s, struct mqtt_str share, struct mqtt_str filter)

@@ -153,17 +153,29 @@ static int take_session(struct recovery *v, const struct store_record *r)
     return rc;
 }
 
+/* Are retained messages to be sent to it that it has not got? */
+static bool due_again(const struct session *s, const struct store_record *r, struct mqtt_str share)
+{
+    return (r->options & STORE_RETAINED_DUE) != 0 && share.len == 0 &&
+           s->shard->config.retain_available;
+}
+
 static int take_filter(struct recovery *v, const struct store_record *r)
 {
     struct session *s = session_of(v, r->session);
+    uint8_t options = r->options & STORE_SUB_OPTIONS;
     struct mqtt_str share, filter;
+    int rc;
 
     if (s == NULL)
         return 0;
     if (mqtt_share_parse(view(r->filter), &share, &filter) != 0)
         return -EINVAL;
     v->out->subscriptions++;
-    return session_restore_subscription(s, share, filter, r->options, r->sub_id);
+    rc = session_restore_subscription(s, share, filter, options, r->sub_id);
+    if (rc != 0 || !due_again(s, r, share))
+        return rc;
+    return retained_resend(s, filter, options, r->sub_id) ? 0 : -ENOMEM;
 }
 
 /* ---- messages ---- */

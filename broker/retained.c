@@ -6,7 +6,9 @@
  *   2. a cursor stands on a node that exists: removing a node moves the cursors on it;
  *   3. a cursor delivers a message only if its node changed last before the cursor was made:
  *      anything newer has reached the subscription as a live message;
- *   4. a subscription has one cursor at most. */
+ *   4. a subscription has one cursor at most;
+ *   5. that of a durable session, at QoS 1 or 2, is known to the store once its first slice has not
+ *      been enough, until it ends. */
 #include "broker/retained.h"
 
 #include "base/assert.h"
@@ -56,6 +58,7 @@ struct cursor {
     uint32_t sub_id;
     uint8_t options;
     bool multi;      /* the filter ends in '#' */
+    bool stored;     /* invariant 5 */
     uint32_t levels; /* of the filter, without '#' */
     struct level *level;
     uint32_t filter_len;
@@ -272,6 +275,7 @@ int retained_restore(struct shard *sh, struct message *m)
     if (n == NULL)
         return -ENOMEM;
     put(sh, n, m);
+    n->changed = 0; /* before every cursor: subscriptions are restored first */
     return 0;
 }
 
@@ -510,46 +514,51 @@ static bool due(const struct cursor *c)
            !message_expired(n->msg, c->sh->now_ms) && !own(c, n->msg);
 }
 
-static void run_send(struct job *j)
+/* Nothing is sent until retained_continue(). */
+static void pause_cursor(struct cursor *c)
 {
-    struct cursor *c = CONTAINER_OF(j, struct cursor, job);
+    c->session->retained_waits = true;
+    list_remove(&c->job.link);
+}
+
+/* Go on for a slice. True: it is at the end. */
+static bool send_slice(struct cursor *c)
+{
     struct retained *r = c->sh->retained;
 
     for (int i = 0; i < SLICE_NODES && c->at != NULL; i++) {
         if (!session_has_room(c->session)) {
-            c->session->retained_waits = true;
-            list_remove(&c->job.link); /* until retained_continue() */
-            return;
+            pause_cursor(c);
+            return false;
         }
         if (due(c))
             send_one(c, c->at->msg);
         cursor_next(r, c);
     }
-    if (c->at == NULL)
-        cursor_free(c);
+    return c->at == NULL;
 }
 
-bool retained_send(struct session *s, struct mqtt_str filter, uint8_t options, uint32_t sub_id)
+/* Tell the store, unless it knows (invariant 5). */
+static void set_stored(struct cursor *c, bool stored)
 {
-    struct retained *r = s->shard->retained;
-    struct owner owner = {s, filter};
-    struct cursor *c;
+    if (c->stored == stored)
+        return;
+    c->stored = stored;
+    session_record_subscription(c->session, owner_of(c).filter);
+}
 
-    retained_cancel(s, filter); /* it begins anew */
-    c = cursor_new(s->shard, filter, run_send);
-    if (c == NULL)
-        return false;
-    if (map_add(&r->sending, owner_hash(r, &owner), c) != 0) {
-        cursor_free(c);
-        return false;
-    }
-    c->session = s;
-    c->options = options;
-    c->sub_id = sub_id;
-    /* The first slice now: the usual few messages follow the SUBACK at once. */
-    shard_start_job(s->shard, &c->job);
-    run_send(&c->job);
-    return true;
+static void finish(struct cursor *c)
+{
+    set_stored(c, false);
+    cursor_free(c);
+}
+
+static void run_send(struct job *j)
+{
+    struct cursor *c = CONTAINER_OF(j, struct cursor, job);
+
+    if (send_slice(c))
+        finish(c);
 }
 
 static struct cursor *sending(const struct session *s, struct mqtt_str filter)
@@ -560,9 +569,69 @@ static struct cursor *sending(const struct session *s, struct mqtt_str filter)
     return map_find(&r->sending, owner_hash(r, &owner), &owner, sizeof owner);
 }
 
+/* A new cursor for the subscription, which has none. NULL when out of memory. */
+static struct cursor *begin(struct session *s, struct mqtt_str filter, uint8_t options,
+                            uint32_t sub_id)
+{
+    struct retained *r = s->shard->retained;
+    struct owner owner = {s, filter};
+    struct cursor *c = cursor_new(s->shard, filter, run_send);
+
+    if (c == NULL)
+        return NULL;
+    if (map_add(&r->sending, owner_hash(r, &owner), c) != 0) {
+        cursor_free(c);
+        return NULL;
+    }
+    c->session = s;
+    c->options = options;
+    c->sub_id = sub_id;
+    return c;
+}
+
+bool retained_send(struct session *s, struct mqtt_str filter, uint8_t options, uint32_t sub_id)
+{
+    bool stored = retained_stored(s, filter);
+    struct cursor *c;
+
+    retained_cancel(s, filter); /* it begins anew */
+    c = begin(s, filter, options, sub_id);
+    if (c == NULL) {
+        if (stored)
+            session_record_subscription(s, filter);
+        return false;
+    }
+    c->stored = stored && MQTT_SUB_QOS(options) > 0;
+    /* The first slice now: the usual few messages follow the SUBACK at once. */
+    shard_start_job(s->shard, &c->job);
+    if (send_slice(c))
+        finish(c);
+    else
+        set_stored(c, s->durable && MQTT_SUB_QOS(options) > 0);
+    return true;
+}
+
+bool retained_resend(struct session *s, struct mqtt_str filter, uint8_t options, uint32_t sub_id)
+{
+    struct cursor *c = begin(s, filter, options, sub_id);
+
+    if (c == NULL)
+        return false;
+    c->stored = s->durable;
+    pause_cursor(c);
+    return true;
+}
+
 bool retained_sending(const struct session *s, struct mqtt_str filter)
 {
     return sending(s, filter) != NULL;
+}
+
+bool retained_stored(const struct session *s, struct mqtt_str filter)
+{
+    const struct cursor *c = sending(s, filter);
+
+    return c != NULL && c->stored;
 }
 
 void retained_continue(struct session *s)

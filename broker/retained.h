@@ -28,7 +28,7 @@ void retained_free(struct shard *sh);
  */
 void retained_set(struct shard *sh, struct publication *pub);
 
-/* A message that was stored; borrowed. 0 or -ENOMEM. */
+/* A message that was stored: older than any subscription; borrowed. 0 or -ENOMEM. */
 int retained_restore(struct shard *sh, struct message *m);
 
 /* Would a message to this topic be one too many? */
@@ -41,8 +41,15 @@ struct message *retained_get(struct shard *sh, struct mqtt_str topic);
  * be sent for the same filter. False when out of memory. */
 bool retained_send(struct session *s, struct mqtt_str filter, uint8_t options, uint32_t sub_id);
 
-/* Has what matches the filter not all been sent to the session yet? */
+/* The same for a subscription that comes from another shard or out of the store, with nothing
+ * recorded or sent before its client is there: session_resume(). */
+bool retained_resend(struct session *s, struct mqtt_str filter, uint8_t options, uint32_t sub_id);
+
+/* Has what matches the filter not all been sent to the session yet? And does the store know that
+ * (STORE_RETAINED_DUE), or is about to? After a restart it is sent again then, from the first one
+ * on. */
 bool retained_sending(const struct session *s, struct mqtt_str filter);
+bool retained_stored(const struct session *s, struct mqtt_str filter);
 
 /* The session has room again (s->retained_waits was set). */
 void retained_continue(struct session *s);

@@ -114,6 +114,10 @@ int session_subscribe(struct session *s, struct mqtt_str share, struct mqtt_str 
 int session_restore_subscription(struct session *s, struct mqtt_str share, struct mqtt_str filter,
                                  uint8_t options, uint32_t sub_id);
 
+/* Whether the subscription has been sent all of its retained messages has changed
+ * (retained_stored()): the store is told. */
+void session_record_subscription(struct session *s, struct mqtt_str filter);
+
 /* False when there was none. */
 bool session_unsubscribe(struct session *s, struct mqtt_str share, struct mqtt_str filter);
 

@@ -3,10 +3,12 @@
 #include "base/mem.h"
 #include "broker/journal.h"
 #include "broker/purposes.h"
+#include "broker/retained.h"
 #include "broker/session.h"
 #include "broker/session_priv.h"
 #include "broker/shard.h"
 #include "broker/share.h"
+#include "mqtt/packet.h"
 #include "mqtt/reason.h"
 
 #include <errno.h>
@@ -121,6 +123,13 @@ static bool has_place(const struct session *s)
     return max == 0 || s->n_subscriptions < max;
 }
 
+/* Is the store to know that retained messages are still to come? At QoS 0 it is not. */
+static bool is_due(const struct session *s, struct mqtt_str share, struct mqtt_str filter,
+                   uint8_t options)
+{
+    return s->durable && share.len == 0 && MQTT_SUB_QOS(options) > 0 && retained_stored(s, filter);
+}
+
 int session_subscribe(struct session *s, struct mqtt_str share, struct mqtt_str filter,
                       uint8_t options, uint32_t sub_id, bool *out_existed)
 {
@@ -138,8 +147,25 @@ int session_subscribe(struct session *s, struct mqtt_str share, struct mqtt_str 
     } else {
         topic_tree_update(&sub->place, options, sub_id);
     }
-    journal_filter(s, share, filter, options, sub_id);
+    if (is_due(s, share, filter, options))
+        options |= STORE_RETAINED_DUE;
+    journal_filter(s, share, filter, options, sub_id, HASTE_NOW);
     return 0;
+}
+
+void session_record_subscription(struct session *s, struct mqtt_str filter)
+{
+    const struct mqtt_str ordinary = {NULL, 0};
+    struct subscription *sub = find(s, ordinary, filter);
+    const struct topic_sub *entry;
+    bool due;
+
+    if (sub == NULL)
+        return;
+    entry = topic_place_entry(&sub->place);
+    due = is_due(s, ordinary, filter, entry->options);
+    journal_filter(s, ordinary, filter, entry->options | (due ? STORE_RETAINED_DUE : 0),
+                   entry->sub_id, due ? HASTE_NOW : HASTE_LATER);
 }
 
 static void subscription_end(struct subscription *sub)

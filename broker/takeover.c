@@ -224,7 +224,7 @@ static void subscribe_one(struct session *s, struct mqtt_str share, struct mqtt_
     if (session_restore_subscription(s, share, filter, head->options, head->sub_id) != 0)
         LOG(LOG_ERROR, "session.move_lost_subscription",
             LOG_STR("client", ((struct str){(const char *)s->client_id, s->client_id_len})));
-    else if (head->retained && !retained_send(s, filter, head->options, head->sub_id))
+    else if (head->retained && !retained_resend(s, filter, head->options, head->sub_id))
         count_drop(s->shard, DROP_NO_MEMORY, 1);
 }
 

@@ -112,8 +112,10 @@ static bool fill_delivery(json_t *o, const struct store_record *r)
 
 static bool fill_filter(json_t *o, const struct store_record *r)
 {
-    return set_text(o, "filter", r->filter) && set_number(o, "options", r->options) &&
-           set_number(o, "identifier", r->sub_id);
+    return set_text(o, "filter", r->filter) &&
+           set_number(o, "options", r->options & STORE_SUB_OPTIONS) &&
+           set_number(o, "identifier", r->sub_id) &&
+           set_flag(o, "retained_due", (r->options & STORE_RETAINED_DUE) != 0);
 }
 
 static const char *type_of(enum store_kind kind)
@@ -308,6 +310,15 @@ static void get_delivery(struct reading *r, struct json_record *out)
         complain(r, "packet_id", "there, unless the state is \"queued\"");
 }
 
+static void get_filter(struct reading *r, struct json_record *out)
+{
+    out->record.filter = get_text(r, "filter", true);
+    out->record.options = (uint8_t)get_number(r, "options", STORE_SUB_OPTIONS);
+    out->record.sub_id = (uint32_t)get_number(r, "identifier", 268435455);
+    if (get_flag(r, "retained_due"))
+        out->record.options |= STORE_RETAINED_DUE;
+}
+
 static void get_record(struct reading *r, struct json_record *out)
 {
     struct str type = get_text(r, "type", true);
@@ -325,9 +336,7 @@ static void get_record(struct reading *r, struct json_record *out)
         get_session(r, out);
     } else if (str_eq(type, STR("subscription"))) {
         out->record.kind = STORE_FILTER;
-        out->record.filter = get_text(r, "filter", true);
-        out->record.options = (uint8_t)get_number(r, "options", UINT8_MAX);
-        out->record.sub_id = (uint32_t)get_number(r, "identifier", 268435455);
+        get_filter(r, out);
     } else if (str_eq(type, STR("received"))) {
         out->record.kind = STORE_RECEIVED;
         out->record.uid = get_number(r, "uid", INT64_MAX);

@@ -75,6 +75,11 @@ struct store_message {
     bool retain;
 };
 
+/* In the options of a FILTER, beside those of SUBSCRIBE: its retained messages have not all been
+ * sent. */
+#define STORE_SUB_OPTIONS  0x3f
+#define STORE_RETAINED_DUE 0x80
+
 /* A record; which members mean something follows from kind. Text is borrowed: from the batch, from
  * the page, or for the call when records are recovered. */
 struct store_record {
@@ -92,7 +97,7 @@ struct store_record {
     /* FILTER */
     struct str filter;
     uint32_t sub_id;
-    uint8_t options;
+    uint8_t options; /* of SUBSCRIBE, and STORE_RETAINED_DUE */
     /* DELIVERY; RECEIVED has packet_id and uid, QUEUE_DROP uid and group. A session keeps the
      * largest uid that it has RECEIVED, whatever becomes of the record. */
     uint64_t uid, group;

@@ -100,7 +100,8 @@ static void test_fields(void)
                                            .payload = STR("gone"),
                                            .qos = 2,
                                            .retain = true}},
-                        two = {.kind = STORE_SESSION, .session = 2}, f = a_filter(1, "a/#", 0x2d),
+                        two = {.kind = STORE_SESSION, .session = 2},
+                        f = a_filter(1, "a/#", 0x2d | STORE_RETAINED_DUE),
                         d = a_delivery(1, 40, "x"), r = a_retained(41, "r", "kept");
 
     f.sub_id = 268435455;
@@ -130,7 +131,7 @@ static void test_fields(void)
     add(&r);
     put(a_received(1, 65535));
     CHECK_STATE("delivery 1 uid=40 group=5 packet=65535 state=1 qos=2 retain=1 ids=12345678\n"
-                "filter 1 filter=a/# options=45 id=268435455\n"
+                "filter 1 filter=a/# options=173 id=268435455\n"
                 "queue #000000 delivery 1 uid=40 group=5 packet=65535 state=1 qos=2 retain=1"
                 " ids=12345678 publisher=3 expires=1152921504606846976 topic=t props=q payload=x"
                 " message_qos=2 message_retain=1\n"
