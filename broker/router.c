@@ -418,9 +418,11 @@ bool router_needs_store(struct shard *sh, struct publication *pub)
 
     if (!journal_wants(sh, pub))
         return false;
-    if (pub->retain || topic_tree_match(sh->tree, pub->topic, find_durable, NULL) != 0)
+    if (pub->retain)
         return true;
     levels = topic_tree_split(sh->tree, pub->topic);
+    if (topic_tree_match_split(sh->tree, pub->topic, levels, find_durable, NULL) != 0)
+        return true;
     for (unsigned to = 0; to < b->n_shards; to++)
         if (to != sh->index && interest_matches(&b->shards[to]->durable_interest, levels))
             return true;

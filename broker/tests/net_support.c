@@ -605,6 +605,19 @@ uint16_t client_feed_publish(struct client *c, const char *topic, const char *pa
     return p.publish.packet_id;
 }
 
+void client_retain_many(struct client *pub, int n)
+{
+    char topic[16];
+
+    for (int i = 0; i < n; i++) {
+        snprintf(topic, sizeof topic, "r/%d", i);
+        client_feed_publish(pub, topic, "old", 1, true);
+        if (i % 100 == 99)
+            net_run(pub->net);
+    }
+    net_run(pub->net);
+}
+
 uint16_t client_start_publish(struct client *c, const char *topic, const char *payload, uint8_t qos,
                               bool retain)
 {

@@ -189,6 +189,9 @@ uint16_t client_start_publish(struct client *c, const char *topic, const char *p
 uint16_t client_feed_publish(struct client *c, const char *topic, const char *payload, uint8_t qos,
                              bool retain);
 
+/* Retained messages "old" at "r/0", "r/1", ... at QoS 1; the acknowledgements are left unread. */
+void client_retain_many(struct client *pub, int n);
+
 /* A PUBLISH with this topic and payload comes next; it is acknowledged to the end when ack is true.
  * Returns its packet identifier. */
 uint16_t client_expect_publish(struct client *c, const char *topic, const char *payload,

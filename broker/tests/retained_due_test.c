@@ -20,18 +20,6 @@ static struct client *join(struct net *n, unsigned shard, bool *out_present)
 
 #define RETAINED 1500
 
-static void retain_many(struct client *pub)
-{
-    char topic[16];
-
-    for (int i = 0; i < RETAINED; i++) {
-        snprintf(topic, sizeof topic, "r/%d", i);
-        client_feed_publish(pub, topic, "old", 1, true);
-        if (i % 100 == 99)
-            net_run(pub->net);
-    }
-}
-
 /* Takes and acknowledges what has come, `most` messages at most. Returns how many topics were seen
  * first; *out_sub_id: of the last one. */
 static int take_retained(struct client *c, bool *seen, int most, uint32_t *out_sub_id)
@@ -98,7 +86,7 @@ static struct client *begin_to_take(struct stored *s, unsigned shards, uint8_t o
 
     memset(seen, 0, RETAINED * sizeof *seen);
     stored_init(s, shards, NULL);
-    retain_many(net_client(&s->n, shards - 1, 5, "pub"));
+    client_retain_many(net_client(&s->n, shards - 1, 5, "pub"), RETAINED);
     c = net_connect(&s->n, 0, 5, &o, NULL);
     ask_for_retained(c, options, 7);
     CHECK_INT(take_retained(c, seen, 50, &sub_id), 50);

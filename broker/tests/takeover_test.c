@@ -620,18 +620,6 @@ static void test_will_moves(void)
  * shard; some may come twice. [v5 MQTT-3.3.1-9] */
 #define RETAINED 2000
 
-static void retain_many(struct client *pub)
-{
-    char topic[16];
-
-    for (int i = 0; i < RETAINED; i++) {
-        snprintf(topic, sizeof topic, "r/%d", i);
-        client_feed_publish(pub, topic, "old", 1, true);
-        if (i % 100 == 99)
-            net_run(pub->net);
-    }
-}
-
 /* Takes what has come, and acknowledges it. Returns how many topics were seen first. */
 static int take_retained(struct client *c, bool *seen)
 {
@@ -665,7 +653,7 @@ static void retained_move(bool connected, bool leaves)
 
     memset(seen, 0, sizeof seen);
     net_init(&n, SHARDS, NULL);
-    retain_many(net_client(&n, OTHER, 5, "pub"));
+    client_retain_many(net_client(&n, OTHER, 5, "pub"), RETAINED);
     o.receive_maximum = 4;
     c = net_connect(&n, OLD, 5, &o, NULL);
     client_subscribe(c, "r/+", 1);
